@@ -1,0 +1,1 @@
+"""Small asyncio mechanisms without policy."""

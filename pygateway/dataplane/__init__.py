@@ -1,0 +1,1 @@
+"""The data plane: connections, exchanges and the way to the backends."""

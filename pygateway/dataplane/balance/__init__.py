@@ -1,0 +1,1 @@
+"""Balancers: each yields candidates, so failover is asking for the next."""

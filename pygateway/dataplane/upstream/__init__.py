@@ -1,0 +1,1 @@
+"""Backends: peers, pools of connections, outlier ejection."""

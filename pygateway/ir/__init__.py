@@ -1,0 +1,35 @@
+"""The intermediate representation: what every source API becomes and all that the data plane knows.
+
+Frozen msgspec structs without behaviour, in five keyed maps (`Snapshot`). Nothing here knows where a value came
+from beyond `Origin`, which is for people: names in logs, metrics and `explain`.
+"""
+
+from pygateway.ir.certificate import Certificate as Certificate
+from pygateway.ir.cluster import Balancer as Balancer
+from pygateway.ir.cluster import Cluster as Cluster
+from pygateway.ir.cluster import Endpoint as Endpoint
+from pygateway.ir.cluster import Endpoints as Endpoints
+from pygateway.ir.cluster import PassiveHealth as PassiveHealth
+from pygateway.ir.filters import Filter as Filter
+from pygateway.ir.filters import HeaderModifier as HeaderModifier
+from pygateway.ir.filters import Rewrite as Rewrite
+from pygateway.ir.match import Match as Match
+from pygateway.ir.match import Op as Op
+from pygateway.ir.match import PathKind as PathKind
+from pygateway.ir.match import PathMatch as PathMatch
+from pygateway.ir.match import Predicate as Predicate
+from pygateway.ir.match import Subject as Subject
+from pygateway.ir.origin import Origin as Origin
+from pygateway.ir.route import Action as Action
+from pygateway.ir.route import Backend as Backend
+from pygateway.ir.route import Forward as Forward
+from pygateway.ir.route import Listener as Listener
+from pygateway.ir.route import Redirect as Redirect
+from pygateway.ir.route import Respond as Respond
+from pygateway.ir.route import Retry as Retry
+from pygateway.ir.route import Route as Route
+from pygateway.ir.route import Timeouts as Timeouts
+from pygateway.ir.route import VirtualHost as VirtualHost
+from pygateway.ir.snapshot import Snapshot as Snapshot
+from pygateway.ir.snapshot import Update as Update
+from pygateway.ir.snapshot import difference as difference

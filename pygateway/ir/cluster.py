@@ -1,0 +1,50 @@
+"""A cluster is a named group of endpoints that serve the same thing, and the policy for talking to them."""
+
+import enum
+
+import msgspec
+
+
+class Balancer(enum.StrEnum):
+    ROUND_ROBIN = "round-robin"
+    LEAST_REQUEST = "least-request"
+
+
+class PassiveHealth(msgspec.Struct, frozen=True, array_like=True):
+    """Ejection by observed failures: after `failures` in a row (connection faults, and answers in `codes`) an
+    endpoint rests `base` seconds, longer each time up to `maximum`; never more than `share` of the endpoints at once,
+    and when all are out the balancer uses all (fail-open)."""
+
+    failures: int = 5
+    codes: tuple[int, ...] = (502, 503, 504)
+    base: float = 5.0
+    maximum: float = 60.0
+    share: float = 0.5
+
+
+class Cluster(msgspec.Struct, frozen=True, array_like=True):
+    """`name` is the key: "<namespace>/<service>:<port>" with a suffix where policies differ. Seconds throughout."""
+
+    name: str
+    balancer: Balancer = Balancer.ROUND_ROBIN
+    connect_timeout: float = 5.0
+    idle_timeout: float = 60.0
+    """How long an unused connection is kept."""
+    max_age: float = 0.0
+    """How old a connection may get before it is not used again; 0 = any age."""
+    passive: PassiveHealth = PassiveHealth()
+
+
+class Endpoint(msgspec.Struct, frozen=True, array_like=True):
+    """`address` is an IPv4 or IPv6 literal (no brackets)."""
+
+    address: str
+    port: int
+    weight: int = 1
+
+
+class Endpoints(msgspec.Struct, frozen=True, array_like=True):
+    """The members of one cluster now; sorted by address and port, without repeats."""
+
+    cluster: str
+    members: tuple[Endpoint, ...] = ()

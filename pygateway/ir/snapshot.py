@@ -1,0 +1,92 @@
+"""The whole configuration of the data plane, and the difference between two of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from pygateway.ir.certificate import Certificate
+from pygateway.ir.cluster import Cluster, Endpoints
+from pygateway.ir.route import Forward, Listener, VirtualHost
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Five keyed maps. Every reference resolves (`problems()` is empty) or it is not published."""
+
+    listeners: dict[str, Listener] = {}
+    hosts: dict[str, VirtualHost] = {}
+    clusters: dict[str, Cluster] = {}
+    endpoints: dict[str, Endpoints] = {}
+    certificates: dict[str, Certificate] = {}
+
+    def problems(self) -> list[str]:
+        """References that do not resolve and keys that disagree with their values, in words; a fault in translation."""
+        return list(_dangling(self))
+
+
+def _dangling(snapshot: Snapshot) -> Iterator[str]:
+    for key, listener in snapshot.listeners.items():
+        if key != listener.name:
+            yield f"listener {listener.name} stands under {key}"
+        for host in listener.hosts:
+            if host not in snapshot.hosts:
+                yield f"listener {key} names virtual host {host}, which does not exist"
+        for certificate in listener.certificates:
+            if certificate not in snapshot.certificates:
+                yield f"listener {key} names certificate {certificate}, which does not exist"
+    for key, host_ in snapshot.hosts.items():
+        if key != host_.name:
+            yield f"virtual host {host_.name} stands under {key}"
+        for route in host_.routes:
+            if isinstance(route.action, Forward):
+                for backend in route.action.backends:
+                    if backend.cluster and backend.cluster not in snapshot.clusters:
+                        yield f"route {route.name} names cluster {backend.cluster}, which does not exist"
+    for key in snapshot.clusters:
+        if key not in snapshot.endpoints:
+            yield f"cluster {key} has no endpoints entry"
+
+
+class Update(msgspec.Struct, frozen=True):
+    """What changed between two snapshots, by key; None removes an entry. Applying it to the older gives the newer.
+
+    `generation` numbers the newer snapshot; it grows by one with every published change.
+    """
+
+    generation: int
+    listeners: dict[str, Listener | None] = {}
+    hosts: dict[str, VirtualHost | None] = {}
+    clusters: dict[str, Cluster | None] = {}
+    endpoints: dict[str, Endpoints | None] = {}
+    certificates: dict[str, Certificate | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.listeners or self.hosts or self.clusters or self.endpoints or self.certificates)
+
+
+_V = TypeVar("_V")
+
+
+def _changes(old: Mapping[str, _V], new: Mapping[str, _V]) -> dict[str, _V | None]:
+    # Identity first: translation is memoised, so what did not change is usually the very same object.
+    changed: dict[str, _V | None] = {}
+    for key, value in new.items():
+        before = old.get(key)
+        if before is not value and before != value:
+            changed[key] = value
+    for key in old:
+        if key not in new:
+            changed[key] = None
+    return changed
+
+
+def difference(old: Snapshot, new: Snapshot, generation: int) -> Update:
+    """The update that leads from `old` to `new`."""
+    return Update(
+        generation,
+        _changes(old.listeners, new.listeners),
+        _changes(old.hosts, new.hosts),
+        _changes(old.clusters, new.clusters),
+        _changes(old.endpoints, new.endpoints),
+        _changes(old.certificates, new.certificates),
+    )

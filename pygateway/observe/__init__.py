@@ -1,0 +1,1 @@
+"""What the rest of the program says about itself: counters, logs."""

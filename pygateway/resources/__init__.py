@@ -1,0 +1,1 @@
+"""Kubernetes objects as typed structs, decoded straight from JSON or YAML."""

@@ -1,0 +1,1 @@
+"""Where objects come from: each source is an asynchronous iterator of `World`."""
