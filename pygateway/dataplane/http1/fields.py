@@ -1,0 +1,55 @@
+"""What request and response heads have in common: lines, and the two fields that frame a body."""
+
+from typing import Final
+
+from pygateway.dataplane.http1.errors import BadMessage
+from pygateway.dataplane.http1.limits import Limits
+from pygateway.dataplane.http1.names import is_token
+
+CRLF: Final = b"\r\n"
+FIELD_TEXT: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
+"""What a line may hold (RFC 9110 section 5.5)."""
+LONGEST_LENGTH: Final = 18
+"""Digits of a Content-Length: what a signed 64-bit integer holds for certain."""
+
+
+def split_head(head: bytes, limits: Limits) -> list[bytes]:
+    """The lines of a head, each of which is nothing but field text (RFC 9110 section 5.5)."""
+    lines = head.split(CRLF)
+    count = len(lines)
+    if len(head.translate(None, FIELD_TEXT)) != 2 * (count - 1):
+        raise BadMessage(400, stray(head))
+    size = len(head)
+    if size > limits.header_bytes:
+        raise BadMessage(431, "header-bytes")
+    if count - 1 > limits.headers:
+        raise BadMessage(431, "headers")
+    if size > limits.header_line:
+        for index in range(1, count):
+            if len(lines[index]) > limits.header_line:
+                raise BadMessage(431, "header-line")
+    return lines
+
+
+def stray(head: bytes) -> str:
+    rest = head.replace(CRLF, b"")
+    if b"\n" in rest:
+        return "bare-lf"
+    if b"\r" in rest:
+        return "bare-cr"
+    return "control-character"
+
+
+def length_of(value: bytes) -> int:
+    """The number in a Content-Length: digits and nothing else, as `int` alone would take signs, blanks and more."""
+    if not value.isdigit() or len(value) > LONGEST_LENGTH:
+        raise BadMessage(400, "bad-content-length")
+    return int(value)
+
+
+def check_chunked(value: bytes) -> None:
+    """Transfer-Encoding is exactly `chunked`, or the message is refused (RFC 9112 section 6.1)."""
+    if value.lower() != b"chunked":
+        if is_token(value):
+            raise BadMessage(501, "unknown-transfer-coding")
+        raise BadMessage(400, "bad-transfer-encoding")

@@ -1,0 +1,155 @@
+"""Response heads, as strict as requests: what a backend says becomes our word to a client."""
+
+from typing import Final
+
+from pygateway.dataplane.http1 import connection as hop
+from pygateway.dataplane.http1 import names
+from pygateway.dataplane.http1.errors import BadMessage
+from pygateway.dataplane.http1.fields import check_chunked, length_of, split_head
+from pygateway.dataplane.http1.head import BLANK
+from pygateway.dataplane.http1.limits import Limits
+
+_NO_NAMES: Final[list[bytes]] = []
+_STATUSES: Final[dict[bytes, int]] = {str(status).encode(): status for status in range(100, 1000)}
+
+
+class ResponseHead:
+    """A response head that was understood.
+
+    Its body is `chunked`, `content_length` bytes, or `close_delimited`, and none of them unless `has_body`.
+    """
+
+    status: int
+    reason: bytes
+    """The reason phrase as received, possibly b""."""
+    minor: int
+    """1 for HTTP/1.1, 0 for HTTP/1.0."""
+    lines: list[bytes]
+    """End-to-end fields as b"Name: value", in order."""
+    has_body: bool
+    keep_alive: bool
+    content_length: int
+    """-1 when there is none to pass on. In an answer to HEAD and in a 304 it is only said, there is no body."""
+    chunked: bool
+    close_delimited: bool
+    upgrade: str
+    """The protocol that a 101 switches to, in lower case, or ""."""
+    has_date: bool
+
+    _options: int
+    _named: list[bytes]
+    _upgrades: int
+
+    def __init__(self, status: int, reason: bytes, minor: int) -> None:
+        self.status = status
+        self.reason = reason
+        self.minor = minor
+        self.lines = []
+        self.has_body = True
+        self.keep_alive = minor > 0
+        self.content_length = -1
+        self.chunked = False
+        self.close_delimited = False
+        self.upgrade = ""
+        self.has_date = False
+        self._options = 0
+        self._named = _NO_NAMES
+        self._upgrades = 0
+
+
+def parse_response(head: bytes, request_method: str, limits: Limits) -> ResponseHead:
+    """The response to a `request_method` request that `head` is, which comes without its final CRLF CRLF.
+
+    Raises BadMessage; its status is of no meaning, as a client is told 502.
+    """
+    lines = split_head(head, limits)
+    response = _status_line(lines[0], limits)
+    _fields(response, lines)
+    _finish(response, request_method)
+    return response
+
+
+def _status_line(line: bytes, limits: Limits) -> ResponseHead:
+    if len(line) > limits.request_line:
+        raise BadMessage(400, "status-line")
+    version, _, rest = line.partition(b" ")
+    if version == b"HTTP/1.1":
+        minor = 1
+    elif version == b"HTTP/1.0":
+        minor = 0
+    else:
+        raise BadMessage(400, "bad-version")
+    # The blank after the status is missing in what many servers send when they give no reason.
+    code, _, reason = rest.partition(b" ")
+    status = _STATUSES.get(code)
+    if status is None:
+        raise BadMessage(400, "bad-status")
+    return ResponseHead(status, reason, minor)
+
+
+def _fields(response: ResponseHead, lines: list[bytes]) -> None:
+    kept = response.lines
+    seen = 0
+    for index in range(1, len(lines)):
+        line = lines[index]
+        name, _, value = line.partition(b":")
+        code = names.RESPONSE_NAMES.get(name, -1)
+        if code < 0 or len(value) < 2 or value[0] != BLANK or value[1] <= BLANK or value[-1] <= BLANK:
+            line = names.tidy(line, index == 1)
+            value = line[len(name) + 1 :]
+            if code < 0:
+                code = names.learn(name, True)
+        if code == names.PLAIN:
+            kept.append(line)
+            continue
+        if code & seen and not code & names.REPEATABLE:
+            raise BadMessage(400, names.repeated(name))
+        seen |= code
+        if code >= names.KEPT:
+            kept.append(line)
+            if code == names.DATE:
+                response.has_date = True
+        else:
+            _consume(response, code, value[1:])
+
+
+def _consume(response: ResponseHead, code: int, value: bytes) -> None:
+    if code == names.CONTENT_LENGTH:
+        response.content_length = length_of(value)
+    elif code == names.TRANSFER_ENCODING:
+        check_chunked(value)
+        response.chunked = True
+    elif code == names.CONNECTION:
+        if response._named is _NO_NAMES:
+            response._named = []
+        response._options |= hop.options(value, response._named)
+    elif code == names.UPGRADE:
+        response._upgrades += 1
+        response.upgrade = hop.protocol(value) if response._upgrades == 1 else ""
+
+
+def _finish(response: ResponseHead, request_method: str) -> None:
+    """RFC 9112 section 6.3: what the body is, from the whole head and from the request."""
+    options = response._options
+    if options & hop.CLOSE:
+        response.keep_alive = False
+    elif options & hop.KEEP_ALIVE:
+        response.keep_alive = True
+    if response._named:
+        response.lines = hop.without(response.lines, response._named)
+    status = response.status
+    if status != 101 or not options & hop.UPGRADE:
+        response.upgrade = ""
+    if response.chunked:
+        if response.content_length >= 0:
+            raise BadMessage(400, "content-length-and-transfer-encoding")
+        if response.minor == 0:
+            raise BadMessage(400, "transfer-encoding-in-http-1-0")
+    if status < 200 or status in (204, 304) or request_method == "HEAD":
+        response.has_body = False
+        response.chunked = False
+        if status < 200 or status == 204:
+            response.content_length = -1
+    elif not response.chunked and response.content_length < 0:
+        response.close_delimited = True
+        response.keep_alive = False
