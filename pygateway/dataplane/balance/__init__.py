@@ -1,1 +1,1 @@
-"""Balancers: each yields candidates, so failover is asking for the next."""
+"""Balancers: each yields candidates one at a time, so failover is asking for the next."""

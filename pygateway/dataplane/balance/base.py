@@ -1,0 +1,26 @@
+"""What the balancers share: which peers may be used now."""
+
+from pygateway.dataplane.upstream.peer import Peer
+
+
+class Balancer:
+    """Picks peers of one cluster. State is per worker."""
+
+    peers: list[Peer]
+
+    def __init__(self) -> None:
+        self.peers = []
+
+    def update(self, peers: list[Peer]) -> None:
+        """The members changed. State of peers that stay is kept."""
+        self.peers = peers
+
+    def pick(self, tried: list[Peer]) -> Peer | None:
+        """The next candidate that is neither ejected nor in `tried`; when only ejected ones are left, one of those
+        (fail-open); None when all were tried."""
+        raise NotImplementedError
+
+
+def allowed(peer: Peer, tried: list[Peer], ejected_too: bool) -> bool:
+    """Whether a peer may be a candidate."""
+    return (ejected_too or not peer.ejected) and peer not in tried

@@ -1,0 +1,77 @@
+"""From IR routes to what exchanges use. Equal parts become one object, so that an idle route stays small."""
+
+from pygateway import ir
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.filters.base import Filter
+from pygateway.dataplane.filters.headers import RequestHeaders, ResponseHeaders
+from pygateway.dataplane.filters.rewrite import UrlRewrite
+from pygateway.dataplane.route import FORWARD, NO_FILTERS, REDIRECT, RESPOND, Limits, RouteHandler, Share
+from pygateway.dataplane.upstream.cluster import Cluster
+from pygateway.routing.table import Handler
+
+_LimitsKey = tuple[ir.Timeouts, ir.Retry, bool, int]
+
+
+class RouteCompiler:
+    """`clusters` is the data plane's own map: a route's cluster exists from the moment the route names it."""
+
+    _ctx: Context
+    _clusters: dict[str, Cluster]
+    _limits: dict[_LimitsKey, Limits]
+
+    def __init__(self, ctx: Context, clusters: dict[str, Cluster]) -> None:
+        self._ctx = ctx
+        self._clusters = clusters
+        self._limits = {}
+
+    def cluster(self, name: str) -> Cluster:
+        """The cluster of that name, made when it is new."""
+        found = self._clusters.get(name)
+        if found is None:
+            found = Cluster(name, self._ctx.wheel, self._ctx.config.max_idle_per_endpoint)
+            self._clusters[name] = found
+        return found
+
+    def handler(self, route: ir.Route) -> Handler:
+        """What to do when `route` takes a request."""
+        action = route.action
+        if isinstance(action, ir.Forward):
+            made = RouteHandler(FORWARD)
+            made.limits = self._limits_of(action)
+            shares = [self._share(backend) for backend in action.backends if backend.weight > 0]
+            if len(shares) == 1:
+                made.only = shares[0]
+            elif shares:
+                made.shares = shares
+        elif isinstance(action, ir.Redirect):
+            made = RouteHandler(REDIRECT)
+            made.redirect = action
+        else:
+            made = RouteHandler(RESPOND)
+            made.respond = action
+        made.filters = compile_filters(route.filters)
+        return made
+
+    def _share(self, backend: ir.Backend) -> Share:
+        cluster = self.cluster(backend.cluster) if backend.cluster else None
+        return Share(cluster, backend, compile_filters(backend.filters))
+
+    def _limits_of(self, forward: ir.Forward) -> Limits:
+        key = (forward.timeouts, forward.retry, forward.websocket, forward.status_if_none)
+        found = self._limits.get(key)
+        if found is None:
+            found = self._limits[key] = Limits(forward)
+        return found
+
+
+def compile_filters(filters: tuple[ir.Filter, ...]) -> list[Filter]:
+    """In the order in which they apply to a request."""
+    if not filters:
+        return NO_FILTERS
+    return [_compile(each) for each in filters]
+
+
+def _compile(each: ir.Filter) -> Filter:
+    if isinstance(each, ir.Rewrite):
+        return UrlRewrite(each)
+    return RequestHeaders(each) if each.side == "request" else ResponseHeaders(each)

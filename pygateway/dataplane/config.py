@@ -1,0 +1,68 @@
+"""The data plane's settings as the hot path reads them: a native object, 4 ns an attribute instead of 31."""
+
+import ipaddress
+
+from pygateway.dataplane.http1.limits import Limits
+from pygateway.dataplane.settings import DataPlaneSettings
+
+
+class TrustedProxies:
+    """Addresses whose forwarded headers are believed. `holds` is asked once a connection, and per hop of a trusted chain."""
+
+    _networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
+    def __init__(self, cidrs: tuple[str, ...]) -> None:
+        self._networks = [ipaddress.ip_network(cidr, strict=False) for cidr in cidrs]
+
+    def holds(self, address: str) -> bool:
+        if not self._networks:
+            return False
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+
+class Config:
+    """See `DataPlaneSettings` for the meaning of each."""
+
+    header_timeout: float
+    keepalive_timeout: float
+    body_timeout: float
+    body_min_rate: int
+    send_timeout: float
+    tunnel_idle_timeout: float
+    linger_timeout: float
+    linger_bytes: int
+    pipeline_bytes: int
+    max_connections: int
+    max_requests: int
+    max_idle_per_endpoint: int
+    retry_after: bytes
+    via: bool
+    limits: Limits
+    trusted: TrustedProxies
+
+    def __init__(self, settings: DataPlaneSettings) -> None:
+        self.header_timeout = settings.header_timeout
+        self.keepalive_timeout = settings.keepalive_timeout
+        self.body_timeout = settings.body_timeout
+        self.body_min_rate = settings.body_min_rate
+        self.send_timeout = settings.send_timeout
+        self.tunnel_idle_timeout = settings.tunnel_idle_timeout
+        self.linger_timeout = settings.linger_timeout
+        self.linger_bytes = settings.linger_bytes
+        self.pipeline_bytes = settings.pipeline_bytes
+        self.max_connections = settings.max_connections
+        self.max_requests = settings.max_requests
+        self.max_idle_per_endpoint = settings.max_idle_per_endpoint
+        self.retry_after = str(settings.retry_after).encode()
+        self.via = settings.via
+        self.limits = Limits()
+        self.limits.request_line = settings.request_line
+        self.limits.header_bytes = settings.header_bytes
+        self.limits.header_line = settings.header_line
+        self.limits.headers = settings.headers
+        self.limits.trailer_bytes = settings.trailer_bytes
+        self.trusted = TrustedProxies(settings.trusted)

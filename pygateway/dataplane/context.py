@@ -1,0 +1,70 @@
+"""What every part of one worker's data plane shares."""
+
+import asyncio
+import random
+import time
+
+from pygateway.dataplane.accesslog import AccessLog, Record
+from pygateway.dataplane.config import Config
+from pygateway.dataplane.stats import RouteStats, Tally
+from pygateway.dataplane.wheel import Wheel
+
+
+class RequestIds:
+    """128-bit ids in hexadecimal, unique per worker start and not secret: a random prefix and a counter."""
+
+    _prefix: bytes
+    _count: int
+
+    def __init__(self) -> None:
+        self._prefix = b"%024x" % random.SystemRandom().getrandbits(96)
+        self._count = random.getrandbits(16)
+
+    def next(self) -> bytes:
+        self._count = (self._count + 1) & 0xFFFFFFFF
+        return self._prefix + b"%08x" % self._count
+
+
+class Context:
+    """One per worker. Single-threaded: everything happens on `loop`."""
+
+    loop: asyncio.AbstractEventLoop
+    config: Config
+    wheel: Wheel
+    log: AccessLog
+    record: Record
+    ids: RequestIds
+    limits: Tally
+    flags: Tally
+    stats: dict[tuple[str, str], RouteStats]
+    draining: bool
+    connections: int
+    accepted: int
+    requests: int
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, log: AccessLog) -> None:
+        self.loop = loop
+        self.config = config
+        self.wheel = Wheel(loop.time())
+        self.log = log
+        self.record = Record()
+        self.ids = RequestIds()
+        self.limits = Tally()
+        self.flags = Tally()
+        self.stats = {}
+        self.draining = False
+        self.connections = 0
+        self.accepted = 0
+        self.requests = 0
+
+    def date_line(self) -> bytes:
+        """The Date field with its CRLF."""
+        return b"Date: " + self.log.clock.date(time.time()) + b"\r\n"
+
+    def route_stats(self, route: str, listener: str) -> RouteStats:
+        """The counters of a route on a listener; `route` is "" for requests that no route took."""
+        key = (listener, route)
+        found = self.stats.get(key)
+        if found is None:
+            found = self.stats[key] = RouteStats(route, listener)
+        return found

@@ -1,0 +1,116 @@
+"""What can go wrong with an exchange: whose fault it was, whether another try is safe, and what the client gets.
+
+A `ProxyError` is a value, not an exception: it travels through callbacks. `TABLE` is the one place that turns a kind into
+a status and into the flag that the access log shows (in the style of Envoy's response flags).
+"""
+
+from typing import Final
+
+DOWNSTREAM: Final = "downstream"
+UPSTREAM: Final = "upstream"
+INTERNAL: Final = "internal"
+
+NEVER: Final = 0
+"""A further try is never safe."""
+UNSENT: Final = 1
+"""Nothing of the request was sent, so a further try is always safe."""
+IDEMPOTENT: Final = 2
+"""Something was sent: a further try is safe for an idempotent method whose body was not passed on
+(RFC 9110 section 9.2.2)."""
+
+
+class ProxyError:
+    """`kind` is stable and in kebab-case; `status` 0 means that nobody is left to answer."""
+
+    kind: str
+    side: str
+    status: int
+    flag: str
+    retry: int
+    message: str
+
+    def __init__(self, kind: str, side: str, status: int, flag: str, retry: int = NEVER, message: str = "") -> None:
+        self.kind = kind
+        self.side = side
+        self.status = status
+        self.flag = flag
+        self.retry = retry
+        self.message = message or REASONS.get(status, "Error")
+
+
+REASONS: Final[dict[int, str]] = {
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+}
+
+NO_ROUTE: Final = ProxyError("no-route", DOWNSTREAM, 404, "NR", message="Route Not Found")
+NO_BACKEND: Final = ProxyError("no-backend", INTERNAL, 500, "NB")
+REFUSED_RULE: Final = ProxyError("refused-rule", INTERNAL, 503, "RR")
+OVERLOAD: Final = ProxyError("overload", INTERNAL, 503, "OV")
+CLIENT_GONE: Final = ProxyError("client-gone", DOWNSTREAM, 0, "DC")
+HEADER_TIMEOUT: Final = ProxyError("header-timeout", DOWNSTREAM, 408, "HT")
+BODY_TIMEOUT: Final = ProxyError("body-timeout", DOWNSTREAM, 408, "BT")
+SEND_TIMEOUT: Final = ProxyError("send-timeout", DOWNSTREAM, 0, "ST")
+REQUEST_TIMEOUT: Final = ProxyError("request-timeout", UPSTREAM, 504, "RT")
+BACKEND_TIMEOUT: Final = ProxyError("backend-timeout", UPSTREAM, 504, "UT", IDEMPOTENT)
+IDLE_TIMEOUT: Final = ProxyError("idle-timeout", UPSTREAM, 504, "UI", IDEMPOTENT)
+NO_ENDPOINT: Final = ProxyError("no-endpoint", UPSTREAM, 503, "UH")
+CONNECT_FAILED: Final = ProxyError("connect-failed", UPSTREAM, 502, "UF", UNSENT)
+CONNECT_TIMEOUT: Final = ProxyError("connect-timeout", UPSTREAM, 504, "UC", UNSENT)
+UPSTREAM_RESET: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
+TUNNEL_TIMEOUT: Final = ProxyError("tunnel-timeout", DOWNSTREAM, 0, "TI")
+
+
+def bad_request(status: int, reason: str) -> ProxyError:
+    """A message that the codec refused; `reason` is the codec's stable name for it."""
+    return ProxyError(reason, DOWNSTREAM, status, "BR")
+
+
+def bad_response(reason: str) -> ProxyError:
+    """An answer that the codec refused. It was an answer, so the request is not repeated."""
+    return ProxyError(f"bad-response:{reason}", UPSTREAM, 502, "UP")
+
+
+def no_backend(status: int) -> ProxyError:
+    """A share of a route's traffic whose backend does not resolve; the source API chooses the status."""
+    return NO_BACKEND if status == 500 else ProxyError("no-backend", INTERNAL, status, "NB")
+
+
+def refused_rule(status: int) -> ProxyError:
+    """A rule that must not forward, because a part of it could not be resolved."""
+    return REFUSED_RULE if status == 503 else ProxyError("refused-rule", INTERNAL, status, "RR")
+
+
+_BODIES: dict[str, bytes] = {}
+
+
+def body(error: ProxyError) -> bytes:
+    """APISIX's form: `{"error_msg":"404 Route Not Found"}` and a newline. Never echoes input."""
+    text = f"{error.status} {error.message}"
+    found = _BODIES.get(text)
+    if found is None:
+        found = _BODIES[text] = b'{"error_msg":"' + text.encode() + b'"}\n'
+    return found
+
+
+def reason_phrase(status: int) -> bytes:
+    """The standard reason phrase of a status that the gateway itself answers with."""
+    return REASONS.get(status, "").encode()
+
+
+def may_retry(error: ProxyError, idempotent: bool, body_passed_on: bool) -> bool:
+    """Whether repeating the request on another endpoint cannot do harm."""
+    if error.retry == UNSENT:
+        return not body_passed_on
+    return error.retry == IDEMPOTENT and idempotent and not body_passed_on

@@ -1,0 +1,493 @@
+"""The life of one request (`docs/life-of-a-request.md` is this file as one page).
+
+    start ──▶ route ──▶ forward ──▶ choose a backend ──▶ try ──▶ send ──▶ response ──▶ sent
+                 │          │                             ▲  │
+                 │          └▶ redirect, refuse           └──┘ another endpoint, only where that is safe
+                 └▶ 404
+
+The exchange knows no wire protocol: it speaks to a `Downstream` and to `Upstream`s in the calls of `framing.Stream`. Whatever
+happens it ends once, in `_finish`, which counts and logs.
+"""
+
+import time
+from typing import Final, cast
+
+from pygateway.dataplane.accesslog import Record
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.errors import (
+    CONNECT_TIMEOUT,
+    NO_ENDPOINT,
+    NO_ROUTE,
+    OVERLOAD,
+    REQUEST_TIMEOUT,
+    UPSTREAM,
+    ProxyError,
+    bad_response,
+    may_retry,
+    no_backend,
+    refused_rule,
+)
+from pygateway.dataplane.filters.base import Filter
+from pygateway.dataplane.filters.rewrite import location
+from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, RequestOut, Stream, Upstream
+from pygateway.dataplane.hopbyhop import request_id
+from pygateway.dataplane.http1.head import RequestHead
+from pygateway.dataplane.http1.response import ResponseHead
+from pygateway.dataplane.port import Port
+from pygateway.dataplane.route import FORWARD, NO_FILTERS, REDIRECT, Limits, RouteHandler, Share
+from pygateway.dataplane.stats import RouteStats
+from pygateway.dataplane.upstream.cluster import Cluster
+from pygateway.dataplane.upstream.connect import Connecting
+from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.wheel import NEVER
+from pygateway.routing.table import CompiledRoute
+
+IDEMPOTENT_METHODS: Final = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
+"""RFC 9110 section 9.2.2."""
+NO_PEERS: Final[list[Peer]] = []
+NO_LINES: Final[list[bytes]] = []
+
+
+class Exchange(Stream):
+    """`deadline` is the whole request's, on the wheel's clock."""
+
+    ctx: Context
+    port: Port
+    server: Downstream
+    head: RequestHead
+    deadline: float
+    _route: CompiledRoute | None
+    _handler: RouteHandler | None
+    _limits: Limits | None
+    _share: Share | None
+    _cluster: Cluster | None
+    _peer: Peer | None
+    _last_peer: str
+    _upstream: Upstream | None
+    _connecting: Connecting | None
+    _tried: list[Peer]
+    _attempts: int
+    _request_id: bytes
+    _started: float
+    _sent_at: float
+    _answered_at: float
+    _try_deadline: float
+    _pending: bytes
+    _ended: bool
+    _trailers: list[bytes]
+    _body_passed_on: bool
+    _responding: bool
+    _tunnel: bool
+    _status: int
+    _error: ProxyError | None
+    _reason: str
+    _done: bool
+
+    def __init__(self, ctx: Context, port: Port, server: Downstream, head: RequestHead) -> None:
+        self.ctx = ctx
+        self.port = port
+        self.server = server
+        self.head = head
+        self.deadline = NEVER
+        self._route = None
+        self._handler = None
+        self._limits = None
+        self._share = None
+        self._cluster = None
+        self._peer = None
+        self._last_peer = ""
+        self._upstream = None
+        self._connecting = None
+        self._tried = NO_PEERS
+        self._attempts = 0
+        self._request_id = b""
+        self._started = time.perf_counter()
+        self._sent_at = 0.0
+        self._answered_at = 0.0
+        self._try_deadline = NEVER
+        self._pending = b""
+        self._ended = False
+        self._trailers = NO_LINES
+        self._body_passed_on = False
+        self._responding = False
+        self._tunnel = False
+        self._status = 0
+        self._error = None
+        self._reason = ""
+        self._done = False
+        ctx.requests += 1
+
+    # Route.
+
+    def start(self, data: bytes, end: bool) -> None:
+        """The head is here, with what came of the body in the same read; `end`: that is all of it."""
+        ctx = self.ctx
+        head = self.head
+        self._pending = data
+        self._ended = end
+        head.remote = self.server.forwarding.client(head)
+        self._request_id = request_id(head, ctx.ids.next())
+        limit = ctx.config.max_requests
+        if limit > 0 and ctx.requests > limit:
+            ctx.limits.add("max_requests")
+            self._fail(OVERLOAD)
+            return
+        route = self.port.table.match(head)
+        if route is None:
+            self._fail(NO_ROUTE)
+            return
+        self._route = route
+        handler = cast(RouteHandler, route.handler)
+        self._handler = handler
+        if handler.kind == FORWARD:
+            self._forward(handler)
+        elif handler.kind == REDIRECT:
+            self._redirect(handler)
+        elif handler.respond is not None:
+            self._reason = handler.respond.reason
+            self._fail(refused_rule(handler.respond.status))
+
+    def _redirect(self, handler: RouteHandler) -> None:
+        redirect = handler.redirect
+        if redirect is None:
+            return
+        self._status = redirect.status
+        self._responding = True
+        to = location(redirect, self.head, "http", self.port.declared)
+        self.server.answer_redirect(redirect.status, to)
+
+    # Forward: choose a backend, an endpoint, a connection.
+
+    def _forward(self, handler: RouteHandler) -> None:
+        limits = handler.limits
+        share = handler.choose()
+        if limits is None:
+            return
+        self._limits = limits
+        if share is None:
+            self._fail(no_backend(limits.status_if_none))
+            return
+        cluster = share.cluster
+        if cluster is None:
+            self._fail(no_backend(share.status))
+            return
+        self._share = share
+        self._cluster = cluster
+        if limits.request > 0.0:
+            self.deadline = self.ctx.wheel.now + limits.request
+            self.server.watch_exchange(self.deadline)
+        self._try(cluster, limits)
+
+    def _try(self, cluster: Cluster, limits: Limits) -> None:
+        """One try: the next endpoint that was not tried yet, on an idle connection or a new one."""
+        peer = cluster.balancer.pick(self._tried)
+        if peer is None:
+            self._fail(NO_ENDPOINT)
+            return
+        self._peer = peer
+        self._last_peer = peer.name
+        self._attempts += 1
+        peer.active += 1
+        wheel = self.ctx.wheel
+        self._try_deadline = wheel.now + limits.backend if limits.backend > 0.0 else NEVER
+        connection = peer.take(wheel)
+        if connection is not None:
+            cluster.reused += 1
+            self._send(connection)
+            return
+        if not self._ended:
+            self.server.pause()
+        timeout = limits.connect or cluster.connect_timeout
+        if limits.backend > 0.0:
+            timeout = min(timeout, limits.backend)
+        self._connecting = Connecting(self.ctx, peer, self)
+        self._connecting.start(timeout)
+
+    def on_connected(self, upstream: Upstream) -> None:
+        self._connecting = None
+        if self._cluster is not None:
+            self._cluster.opened += 1
+        self._send(upstream)
+        if not self._ended:
+            self.server.resume()
+
+    # Send.
+
+    def _send(self, upstream: Upstream) -> None:
+        head = self.head
+        self._upstream = upstream
+        request = RequestOut(head.method, head.path_query, head.authority, head.lines)
+        request.forwarded = self.server.forwarding.block(head, self._request_id)
+        if head.chunked:
+            request.length = UNKNOWN_LENGTH
+        elif head.content_length >= 0:
+            request.length = head.content_length
+        limits = self._limits
+        if head.upgrade and limits is not None and limits.websocket and head.upgrade == "websocket":
+            request.upgrade = head.upgrade
+        request.expect = head.expect_continue
+        handler = self._handler
+        if handler is not None and handler.filters is not NO_FILTERS:
+            _edit_request(handler.filters, request)
+        share = self._share
+        if share is not None and share.filters is not NO_FILTERS:
+            _edit_request(share.filters, request)
+        if limits is not None:
+            upstream.limit(limits.idle, self._try_deadline)
+        data = self._pending
+        self._pending = b""
+        if data:
+            self._body_passed_on = True
+        self._sent_at = time.perf_counter()
+        end = self._ended and not self._trailers
+        upstream.send_request(self, request, data, end)
+        if self._ended and not end:
+            upstream.send_end(self._trailers)
+
+    def on_request_data(self, data: bytes) -> None:
+        upstream = self._upstream
+        if upstream is not None:
+            self._body_passed_on = True
+            upstream.send_data(data)
+        elif not self._responding:
+            self._pending += data
+
+    def on_request_end(self, trailers: list[bytes]) -> None:
+        self._ended = True
+        self._trailers = trailers
+        if self._upstream is not None:
+            self._upstream.send_end(trailers)
+
+    def on_upstream_writable(self, writable: bool) -> None:
+        if writable:
+            self.server.resume()
+        else:
+            self.server.pause()
+
+    # Response.
+
+    def on_informational(self, head: ResponseHead) -> None:
+        if head.status != 100 or self.head.expect_continue:
+            self.server.send_informational(head.status, head.reason, head.lines)
+
+    def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
+        self._responding = True
+        self._status = head.status
+        self._answered_at = time.perf_counter()
+        cluster = self._cluster
+        peer = self._peer
+        if cluster is not None and peer is not None:
+            cluster.outliers.answered(peer, head.status, cluster.members)
+        if end:
+            self._let_go()
+        share = self._share
+        if share is not None and share.filters is not NO_FILTERS:
+            _edit_response(share.filters, head)
+        handler = self._handler
+        if handler is not None and handler.filters is not NO_FILTERS:
+            _edit_response(handler.filters, head)
+        length = head.content_length
+        if head.chunked or head.close_delimited:
+            length = UNKNOWN_LENGTH
+        self.server.send_head(head, length, data, end)
+
+    def on_response_data(self, data: bytes) -> None:
+        self.server.send_data(data)
+
+    def on_response_end(self, trailers: list[bytes]) -> None:
+        self._let_go()
+        self.server.send_end(trailers)
+
+    def on_client_writable(self, writable: bool) -> None:
+        if self._upstream is None:
+            return
+        if writable:
+            self._upstream.resume()
+        else:
+            self._upstream.pause()
+
+    def on_sent(self) -> None:
+        self._drop_upstream()
+        self._finish()
+
+    # Upgrade: from here on bytes go both ways untouched.
+
+    def on_switch(self, head: ResponseHead, data: bytes) -> None:
+        if not self.head.upgrade or head.upgrade != self.head.upgrade:
+            self._drop_upstream()
+            self._fail(bad_response("unasked-upgrade"))
+            return
+        self._responding = True
+        self._tunnel = True
+        self._status = 101
+        self._answered_at = time.perf_counter()
+        self.deadline = NEVER
+        self.server.send_switch(head)
+        if data:
+            self.server.send_data(data)
+
+    def on_tunnel_end(self, from_client: bool) -> None:
+        if not from_client:
+            self.server.send_tunnel_end()
+        elif self._upstream is not None:
+            self._upstream.send_tunnel_end()
+
+    # Faults.
+
+    def on_upstream_error(self, error: ProxyError) -> None:
+        self._connecting = None
+        self._upstream = None
+        cluster = self._cluster
+        peer = self._peer
+        if self._tunnel:
+            self._let_go()
+            self._finish()
+            self.server.close()
+            return
+        if cluster is not None and peer is not None:
+            cluster.failures.add(error.kind)
+            cluster.outliers.failed(peer, cluster.members)
+        self._let_go()
+        limits = self._limits
+        if cluster is None or limits is None or not self._may_try_again(error, limits, peer):
+            self._fail(error)
+            return
+        cluster.retries += 1
+        self._try(cluster, limits)
+
+    def _may_try_again(self, error: ProxyError, limits: Limits, peer: Peer | None) -> bool:
+        """Whether another try is allowed, safe, and there is somewhere to try."""
+        if self._responding or self._attempts > limits.attempts:
+            return False
+        if not may_retry(error, self.head.method in IDEMPOTENT_METHODS, self._body_passed_on):
+            return False
+        if peer is not None:
+            self._tried = [*self._tried, peer]
+        cluster = self._cluster
+        if cluster is not None and len(cluster.members) <= len(self._tried) and error is not CONNECT_TIMEOUT:
+            # Every endpoint had its try. A single one is asked again: a kept connection that it closed is the usual fault.
+            self._tried = NO_PEERS
+        return True
+
+    def on_client_error(self, error: ProxyError) -> None:
+        """The client left, or must be left. An answer is owed where it can still be given."""
+        self._drop_upstream()
+        if error.status and not self._responding:
+            self._fail(error)
+            return
+        self._error = error
+        self._finish()
+        self.server.abort()
+
+    def on_request_timeout(self) -> None:
+        """The deadline of the whole request passed."""
+        self._drop_upstream()
+        self._fail(REQUEST_TIMEOUT)
+
+    def _fail(self, error: ProxyError) -> None:
+        """End with an answer of the gateway's own, or by cutting an answer that has begun."""
+        self._error = error
+        if error.side == UPSTREAM and self._peer is None and self._cluster is not None and not self._attempts:
+            self._cluster.failures.add(error.kind)
+        if self._responding:
+            self._finish()
+            self.server.abort()
+        else:
+            self._responding = True
+            self._status = error.status
+            self.server.answer(error)
+
+    # Ending.
+
+    def _let_go(self) -> None:
+        """The try is over and its connection no longer this exchange's."""
+        peer = self._peer
+        if peer is not None:
+            peer.active -= 1
+            self._peer = None
+        self._upstream = None
+
+    def _drop_upstream(self) -> None:
+        """Nobody wants the answer any more."""
+        if self._connecting is not None:
+            self._connecting.abandon()
+            self._connecting = None
+        upstream = self._upstream
+        self._let_go()
+        if upstream is not None:
+            upstream.cancel()
+
+    def _finish(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        ctx = self.ctx
+        ctx.requests -= 1
+        now = time.perf_counter()
+        seconds = now - self._started
+        server = self.server
+        self._stats().count(self._status, seconds, server.bytes_in, server.bytes_out)
+        error = self._error
+        if error is not None:
+            ctx.flags.add(error.flag)
+        if ctx.log.enabled:
+            self._log(seconds)
+
+    def _stats(self) -> RouteStats:
+        """The counters of the route on the listener that owned the request; they outlive the compiled route."""
+        handler = self._handler
+        if handler is not None and handler.stats is not None:
+            return handler.stats
+        route = self._route.name if self._route is not None else ""
+        stats = self.ctx.route_stats(route, self.port.table.listener_of(self.head))
+        if handler is not None:
+            handler.stats = stats
+        return stats
+
+    def _log(self, seconds: float) -> None:
+        head = self.head
+        record = self.ctx.record
+        record.client = head.remote
+        record.method = head.method
+        record.host = head.authority
+        record.target = head.target
+        record.protocol = "HTTP/1.1" if head.minor else "HTTP/1.0"
+        record.status = self._status
+        record.bytes_in = self.server.bytes_in
+        record.bytes_out = self.server.bytes_out
+        record.seconds = seconds
+        answered = self._answered_at
+        record.upstream_seconds = answered - self._sent_at if answered > 0.0 else -1.0
+        record.route = self._route.name if self._route is not None else ""
+        record.upstream = self._last_peer
+        record.attempts = self._attempts
+        error = self._error
+        record.flag = error.flag if error is not None else ""
+        record.reason = self._reason or (error.kind if error is not None else "")
+        record.request_id = self._request_id
+        record.user_agent = head.user_agent
+        self.ctx.log.write(record)
+
+    @staticmethod
+    def refuse(ctx: Context, port: Port, client: str, error: ProxyError) -> None:
+        """Count and log what never became a request: no head could be read from it."""
+        stats = ctx.route_stats("", "")
+        stats.count(error.status, 0.0, 0, 0)
+        ctx.flags.add(error.flag)
+        if ctx.log.enabled:
+            record = Record()
+            record.client = client
+            record.status = error.status
+            record.flag = error.flag
+            record.reason = error.kind
+            ctx.log.write(record)
+
+
+def _edit_request(filters: list[Filter], request: RequestOut) -> None:
+    for each in filters:
+        each.on_request(request)
+
+
+def _edit_response(filters: list[Filter], head: ResponseHead) -> None:
+    for each in filters:
+        each.on_response(head)

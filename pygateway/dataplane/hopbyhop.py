@@ -1,0 +1,106 @@
+"""The fields that this hop adds to a request: who asked, how, and under which id.
+
+What a client claims about itself is dropped by the codec (`RequestHead.forwarded` keeps it apart); it counts only when the
+client is a trusted proxy. Chains are read from the right: the first address that is not a trusted proxy is the client.
+"""
+
+from typing import Final
+
+from pygateway.dataplane.config import TrustedProxies
+from pygateway.dataplane.http1.head import RequestHead
+
+VIA: Final = b"Via: 1.1 pygateway\r\n"
+LONGEST_ID: Final = 128
+
+
+class Forwarding:
+    """One client connection's part of it. `scheme` is what the client spoke; `address` the connection's own peer."""
+
+    address: str
+    trusted: bool
+    _proxies: TrustedProxies
+    _scheme: bytes
+    _via: bytes
+    _authority: bytes
+    _prefix: bytes
+
+    def __init__(self, address: str, scheme: bytes, proxies: TrustedProxies, via: bool) -> None:
+        self.address = address
+        self.trusted = proxies.holds(address)
+        self._proxies = proxies
+        self._scheme = scheme
+        self._via = VIA if via else b""
+        self._authority = b"\0"
+        self._prefix = b""
+
+    def client(self, head: RequestHead) -> str:
+        """The client's address: the connection's, or the one that trusted proxies report."""
+        if not self.trusted:
+            return self.address
+        for address in reversed(_chain(head.forwarded)):
+            if not self._proxies.holds(address):
+                return address
+        return self.address
+
+    def block(self, head: RequestHead, request_id: bytes) -> bytes:
+        """The added fields, each with its CRLF."""
+        if self.trusted and head.forwarded:
+            return self._believed(head) + b"X-Request-Id: " + request_id + b"\r\n"
+        if head.authority != self._authority:
+            self._authority = head.authority
+            self._prefix = self._observed(head.authority) + b"X-Request-Id: "
+        return self._prefix + request_id + b"\r\n"
+
+    def _observed(self, authority: bytes) -> bytes:
+        address = self.address.encode()
+        host = b"X-Forwarded-Host: " + authority + b"\r\n" if authority else b""
+        return (
+            self._via + b"X-Real-IP: " + address + b"\r\nX-Forwarded-For: " + address
+            + b"\r\nX-Forwarded-Proto: " + self._scheme + b"\r\n" + host
+            + b"X-Forwarded-Port: " + _port(authority, self._scheme) + b"\r\n"
+        )  # fmt: skip
+
+    def _believed(self, head: RequestHead) -> bytes:
+        """A trusted proxy's own words, completed by what it did not say; the chain grows by its address."""
+        said: dict[bytes, bytes] = {}
+        for line in head.forwarded:
+            name, _, value = line.partition(b":")
+            key = name.lower()
+            if key not in said:
+                said[key] = value.strip()
+        chain = [*_chain(head.forwarded), self.address]
+        authority = said.get(b"x-forwarded-host", head.authority)
+        scheme = said.get(b"x-forwarded-proto", self._scheme)
+        port = said.get(b"x-forwarded-port", _port(authority, scheme))
+        out = self._via + b"X-Real-IP: " + self.client(head).encode() + b"\r\n"
+        out += b"X-Forwarded-For: " + ", ".join(chain).encode("latin-1") + b"\r\nX-Forwarded-Proto: " + scheme + b"\r\n"
+        if authority:
+            out += b"X-Forwarded-Host: " + authority + b"\r\n"
+        return out + b"X-Forwarded-Port: " + port + b"\r\n"
+
+
+def _port(authority: bytes, scheme: bytes) -> bytes:
+    """The port the client dialled, as its Host tells it; else the scheme's well-known one."""
+    _, colon, port = authority.rpartition(b":")
+    if colon and port.isdigit():
+        return port
+    return b"443" if scheme == b"https" else b"80"
+
+
+def _chain(lines: list[bytes]) -> list[str]:
+    """The addresses of all X-Forwarded-For lines, left to right."""
+    found: list[str] = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"x-forwarded-for":
+            for item in value.split(b","):
+                text = item.strip().decode("latin-1")
+                if text:
+                    found.append(text)
+    return found
+
+
+def request_id(head: RequestHead, fresh: bytes) -> bytes:
+    """The client's own id when it has a reasonable one, else `fresh`."""
+    given = head.request_id
+    return given if given and len(given) <= LONGEST_ID else fresh

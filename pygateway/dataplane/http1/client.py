@@ -1,0 +1,353 @@
+"""The backend's side of HTTP/1.1: one connection, one exchange at a time.
+
+Life of a connection (what may follow what):
+
+    IDLE → HEAD → (1xx: HEAD) → LENGTH | CHUNKED | UNTIL_CLOSE → IDLE or CLOSED
+                              → TUNNEL → CLOSED
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.errors import BACKEND_TIMEOUT, IDLE_TIMEOUT, UPSTREAM_RESET, ProxyError, bad_response
+from pygateway.dataplane.framing import NO_BODY, UNKNOWN_LENGTH, RequestOut, Stream
+from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
+from pygateway.dataplane.http1.head import BadMessage
+from pygateway.dataplane.http1.response import ResponseHead, parse_response
+from pygateway.dataplane.upstream.peer import Connection, Peer
+from pygateway.dataplane.wheel import NEVER
+
+IDLE: Final = 0
+HEAD: Final = 1
+LENGTH: Final = 2
+CHUNKED: Final = 3
+UNTIL_CLOSE: Final = 4
+TUNNEL: Final = 5
+CLOSED: Final = 6
+
+CRLF: Final = b"\r\n"
+NO_LINES: Final[list[bytes]] = []
+
+
+class ClientConnection(Connection):
+    """An asyncio protocol (by shape: `asyncio.Protocol` has nothing that we need)."""
+
+    ctx: Context
+    state: int
+    stream: Stream | None
+    idle_limit: float
+    try_deadline: float
+    _transport: asyncio.Transport | None
+    _write: Callable[[bytes], None]
+    _buffer: bytes
+    _method: str
+    _left: int
+    _reader: ChunkedReader | None
+    _keep: bool
+    _sending: bool
+    _chunked_out: bool
+
+    def __init__(self, ctx: Context, peer: Peer) -> None:
+        super().__init__(peer, ctx.wheel.now)
+        self.ctx = ctx
+        self.state = IDLE
+        self.stream = None
+        self.idle_limit = 0.0
+        self.try_deadline = NEVER
+        self._transport = None
+        self._write = _unconnected
+        self._buffer = b""
+        self._method = ""
+        self._left = 0
+        self._reader = None
+        self._keep = True
+        self._sending = False
+        self._chunked_out = False
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._write = transport.write
+
+    def data_received(self, data: bytes) -> None:
+        state = self.state
+        if state == HEAD:
+            self._on_head(data)
+        elif state == LENGTH:
+            self._on_length(data)
+        elif state == CHUNKED:
+            self._on_chunked(data)
+        elif state == UNTIL_CLOSE or state == TUNNEL:
+            self._touch()
+            if self.stream is not None:
+                self.stream.on_response_data(data)
+        elif state == IDLE:
+            # Nobody asked: an answer in advance could be taken for the next request's.
+            self.close()
+
+    def eof_received(self) -> bool:
+        if self.state == TUNNEL and self.stream is not None:
+            self.stream.on_tunnel_end(False)
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        state = self.state
+        self.state = CLOSED
+        self.ctx.wheel.forget(self)
+        stream = self.stream
+        self.stream = None
+        if state == IDLE:
+            self.peer.drop(self)
+        elif stream is None:
+            return
+        elif state == UNTIL_CLOSE and exc is None:
+            stream.on_response_end(NO_LINES)
+        else:
+            stream.on_upstream_error(UPSTREAM_RESET)
+
+    def pause_writing(self) -> None:
+        if self.stream is not None:
+            self.stream.on_upstream_writable(False)
+
+    def resume_writing(self) -> None:
+        if self.stream is not None:
+            self.stream.on_upstream_writable(True)
+
+    # Called by the exchange.
+
+    def send_request(self, stream: Stream, request: RequestOut, data: bytes, end: bool) -> None:
+        self.stream = stream
+        self.state = HEAD
+        self._method = request.method
+        self._keep = True
+        self._sending = not end
+        length = request.length
+        self._chunked_out = length == UNKNOWN_LENGTH
+        parts = [request.method.encode(), b" ", request.target, b" HTTP/1.1\r\nHost: "]
+        parts.append(request.authority or self.peer.host)
+        parts.append(CRLF)
+        parts.append(request.forwarded)
+        if request.lines:
+            parts.append(CRLF.join(request.lines))
+            parts.append(CRLF)
+        if length >= 0:
+            parts.append(b"Content-Length: %d\r\n" % length)
+        elif length == UNKNOWN_LENGTH:
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+        if request.upgrade:
+            parts.append(b"Connection: Upgrade\r\nUpgrade: " + request.upgrade.encode() + CRLF)
+        if request.expect:
+            parts.append(b"Expect: 100-continue\r\n")
+        parts.append(CRLF)
+        if data:
+            parts.append(encode_chunk(data) if self._chunked_out else data)
+        if end and self._chunked_out:
+            parts.append(encode_end(NO_LINES))
+        self._write(b"".join(parts))
+        self._touch()
+
+    def send_data(self, data: bytes) -> None:
+        if self.state != CLOSED:
+            self._write(encode_chunk(data) if self._chunked_out else data)
+            self._touch()
+
+    def send_end(self, trailers: list[bytes]) -> None:
+        self._sending = False
+        if self._chunked_out and self.state != CLOSED:
+            self._write(encode_end(trailers))
+            self._touch()
+
+    def send_tunnel_end(self) -> None:
+        if self._transport is not None and self._transport.can_write_eof() and self.state != CLOSED:
+            self._transport.write_eof()
+
+    def cancel(self) -> None:
+        self.stream = None
+        self.close()
+
+    def pause(self) -> None:
+        if self._transport is not None and self.state != CLOSED:
+            self._transport.pause_reading()
+            self.deadline = NEVER
+
+    def resume(self) -> None:
+        if self._transport is not None and self.state != CLOSED:
+            self._transport.resume_reading()
+            self._touch()
+
+    # Called by the peer.
+
+    def usable(self) -> bool:
+        return self.state == IDLE and self._transport is not None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.state == IDLE:
+            self.peer.drop(self)
+        self.state = CLOSED
+        self.ctx.wheel.forget(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def limit(self, idle: float, try_deadline: float) -> None:
+        self.idle_limit = idle
+        self.try_deadline = try_deadline
+
+    def on_deadline(self) -> None:
+        stream = self.stream
+        if stream is None:
+            self.close()
+            return
+        error = BACKEND_TIMEOUT if self.ctx.wheel.now >= self.try_deadline else IDLE_TIMEOUT
+        self._fail(stream, error)
+
+    # Reading.
+
+    def _on_head(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        stream = self.stream
+        limits = self.ctx.config.limits
+        while stream is not None:
+            at = data.find(b"\r\n\r\n")
+            if at < 0:
+                if len(data) > limits.header_bytes:
+                    self._fail(stream, bad_response("head-too-long"))
+                else:
+                    self._buffer = data
+                return
+            try:
+                head = parse_response(data[:at], self._method, limits)
+            except BadMessage as fault:
+                self._fail(stream, bad_response(fault.reason))
+                return
+            rest = data[at + 4 :] if len(data) > at + 4 else b""
+            status = head.status
+            if status >= 200:
+                self._on_final(stream, head, rest)
+                return
+            if status == 101:
+                self._on_switch(stream, head, rest)
+                return
+            stream.on_informational(head)
+            data = rest
+            if not data:
+                return
+
+    def _on_switch(self, stream: Stream, head: ResponseHead, rest: bytes) -> None:
+        self.state = TUNNEL
+        self.idle_limit = 0.0
+        self.try_deadline = NEVER
+        self.deadline = NEVER
+        stream.on_switch(head, rest)
+
+    def _on_final(self, stream: Stream, head: ResponseHead, rest: bytes) -> None:
+        self._keep = head.keep_alive
+        if head.chunked:
+            self.state = CHUNKED
+            self._reader = ChunkedReader(self.ctx.config.limits)
+            self._touch()
+            stream.on_response(head, b"", False)
+            if rest and self.state == CHUNKED:
+                self._on_chunked(rest)
+            return
+        if head.close_delimited:
+            self.state = UNTIL_CLOSE
+            self._touch()
+            stream.on_response(head, rest, False)
+            return
+        length = head.content_length if head.has_body else 0
+        got = len(rest)
+        if got < length:
+            self.state = LENGTH
+            self._left = length - got
+            self._touch()
+            stream.on_response(head, rest, False)
+            return
+        if got > length:
+            # More than the answer: what follows belongs to nobody, and the connection cannot be trusted again.
+            rest = rest[:length]
+            self._keep = False
+        self._release()
+        stream.on_response(head, rest, True)
+
+    def _on_length(self, data: bytes) -> None:
+        stream = self.stream
+        if stream is None:
+            return
+        left = self._left - len(data)
+        if left > 0:
+            self._left = left
+            self._touch()
+            stream.on_response_data(data)
+            return
+        if left < 0:
+            data = data[: self._left]
+            self._keep = False
+        self._release()
+        stream.on_response_data(data)
+        stream.on_response_end(NO_LINES)
+
+    def _on_chunked(self, data: bytes) -> None:
+        stream = self.stream
+        reader = self._reader
+        if stream is None or reader is None:
+            return
+        try:
+            used = reader.feed(data, 0)
+        except BadMessage as fault:
+            self._fail(stream, bad_response(fault.reason))
+            return
+        parts = reader.parts
+        if reader.done:
+            if used < len(data):
+                self._keep = False
+            self._reader = None
+            self._release()
+        else:
+            self._touch()
+        if parts:
+            reader.parts = []
+            stream.on_response_data(parts[0] if len(parts) == 1 else b"".join(parts))
+        if reader.done:
+            stream.on_response_end(reader.trailers)
+
+    # Ending.
+
+    def _release(self) -> None:
+        """The answer is whole: the connection is free, unless either side has reason to close it."""
+        self.stream = None
+        self.deadline = NEVER
+        if self._keep and not self._sending and self._transport is not None and not self._transport.is_closing():
+            self.state = IDLE
+            self.peer.give_back(self, self.ctx.wheel)
+        else:
+            self.close()
+
+    def _fail(self, stream: Stream, error: ProxyError) -> None:
+        self.stream = None
+        self.close()
+        stream.on_upstream_error(error)
+
+    def _touch(self) -> None:
+        """Something moved: the silence starts anew."""
+        limit = self.idle_limit
+        wheel = self.ctx.wheel
+        deadline = wheel.now + limit if limit > 0.0 else NEVER
+        if self.try_deadline < deadline:
+            deadline = self.try_deadline
+        if deadline < NEVER:
+            wheel.watch(self, deadline)
+
+
+def _unconnected(data: bytes) -> None:
+    raise ConnectionError(f"{len(data)} bytes for a connection that is not open")
+
+
+def as_protocol(connection: ClientConnection) -> asyncio.Protocol:
+    """asyncio asks for its own base class in types only."""
+    return cast(asyncio.Protocol, connection)

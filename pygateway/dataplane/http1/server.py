@@ -1,0 +1,546 @@
+"""The client's side of HTTP/1.1: one connection, its exchanges one after the other.
+
+Life of a connection (what may follow what); the exchange runs from the end of HEAD until it calls `send_end`:
+
+    HEAD → LENGTH | CHUNKED → WAIT → HEAD            keep-alive: the next request is read when the answer is written
+    HEAD → WAIT → TUNNEL → CLOSED                    an upgrade
+    LENGTH | CHUNKED → LINGER → CLOSED               answered before the body was whole: the rest is dropped
+    anything → CLOSED                                the client left, a deadline passed, the framing broke
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.errors import (
+    BODY_TIMEOUT,
+    CLIENT_GONE,
+    HEADER_TIMEOUT,
+    OVERLOAD,
+    SEND_TIMEOUT,
+    TUNNEL_TIMEOUT,
+    ProxyError,
+    bad_request,
+)
+from pygateway.dataplane.exchange import Exchange
+from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream
+from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
+from pygateway.dataplane.http1.head import BadMessage, RequestHead, incomplete, parse_request
+from pygateway.dataplane.http1.response import ResponseHead
+from pygateway.dataplane.http1.write import framing_lines, own_answer, own_redirect, status_line
+from pygateway.dataplane.port import Port
+from pygateway.dataplane.wheel import NEVER
+
+HEAD: Final = 0
+LENGTH: Final = 1
+CHUNKED: Final = 2
+WAIT: Final = 3
+TUNNEL: Final = 4
+LINGER: Final = 5
+CLOSED: Final = 6
+
+END_OF_HEAD: Final = b"\r\n\r\n"
+CRLF: Final = b"\r\n"
+NO_LINES: Final[list[bytes]] = []
+DATE: Final = b"Date: "
+
+
+class ServerConnection(Downstream):
+    """An asyncio protocol (by shape)."""
+
+    ctx: Context
+    port: Port
+    state: int
+    exchange: Exchange | None
+    _transport: asyncio.Transport | None
+    _write: Callable[[bytes], None]
+    _buffer: bytes
+    _left: int
+    _reader: ChunkedReader | None
+    _minor: int
+    _keep: bool
+    _head_only: bool
+    _chunked_out: bool
+    _closing: bool
+    _busy: bool
+    _paused: bool
+    _blocked: bool
+    _eof: bool
+    _body_started: float
+    _body_bytes: int
+
+    def __init__(self, ctx: Context, port: Port) -> None:
+        super().__init__(port.unknown)
+        self.ctx = ctx
+        self.port = port
+        self.state = CLOSED
+        self.exchange = None
+        self._transport = None
+        self._write = _unconnected
+        self._buffer = b""
+        self._left = 0
+        self._reader = None
+        self._minor = 1
+        self._keep = True
+        self._head_only = False
+        self._chunked_out = False
+        self._closing = False
+        self._busy = False
+        self._paused = False
+        self._blocked = False
+        self._eof = False
+        self._body_started = 0.0
+        self._body_bytes = 0
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        ctx = self.ctx
+        self._transport = transport
+        self._write = transport.write
+        ctx.accepted += 1
+        ctx.connections += 1
+        self.port.connections[self] = None
+        limit = ctx.config.max_connections
+        self.state = HEAD
+        if limit > 0 and ctx.connections > limit:
+            ctx.limits.add("max_connections")
+            self._refuse(OVERLOAD)
+            return
+        self.forwarding = self.port.forwarding(transport.get_extra_info("peername"))
+        ctx.wheel.watch(self, ctx.wheel.now + ctx.config.header_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        state = self.state
+        if state == HEAD:
+            if self._buffer:
+                data = self._buffer + data
+                self._buffer = b""
+            self._busy = True
+            self._on_head(data)
+            if self.exchange is None and self._buffer and self.state == HEAD:
+                self._on_pipelined()
+            self._busy = False
+        elif state == LENGTH:
+            self._on_length(data)
+        elif state == CHUNKED:
+            self._on_chunked(data)
+        elif state == WAIT:
+            self._keep_for_later(data)
+        elif state == TUNNEL:
+            self._tunnel_moved()
+            if self.exchange is not None:
+                self.exchange.on_request_data(data)
+        elif state == LINGER:
+            self._left -= len(data)
+            if self._left <= 0:
+                self.close()
+
+    def eof_received(self) -> bool:
+        """A client may close its half after the request and still wait for the answer."""
+        self._eof = True
+        state = self.state
+        if state == WAIT and self.exchange is not None:
+            return True
+        if state == TUNNEL and self.exchange is not None:
+            self.exchange.on_tunnel_end(True)
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is None:
+            return
+        self._transport = None
+        self.state = CLOSED
+        self._buffer = b""
+        self.ctx.connections -= 1
+        self.port.connections.pop(self, None)
+        self.ctx.wheel.forget(self)
+        exchange = self.exchange
+        if exchange is not None:
+            self.exchange = None
+            exchange.on_client_error(CLIENT_GONE)
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+        self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.send_timeout)
+        if self.exchange is not None:
+            self.exchange.on_client_writable(False)
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        self._arm()
+        if self.exchange is not None:
+            self.exchange.on_client_writable(True)
+
+    # Reading requests.
+
+    def _on_head(self, data: bytes) -> None:
+        at = data.find(END_OF_HEAD)
+        limits = self.ctx.config.limits
+        try:
+            if at < 0:
+                self._on_part_of_head(data)
+                return
+            if at > limits.header_bytes:
+                raise BadMessage(431, "head-too-long")
+            head = parse_request(data[:at], limits)
+        except BadMessage as fault:
+            self.ctx.limits.add(fault.reason)
+            self._bad(bad_request(fault.status, fault.reason))
+            return
+        at += 4
+        self.bytes_in = at
+        self.bytes_out = 0
+        self._minor = head.minor
+        self._keep = head.keep_alive
+        self._head_only = head.method == "HEAD"
+        exchange = Exchange(self.ctx, self.port, self, head)
+        self.exchange = exchange
+        if head.chunked or head.content_length > 0:
+            self._start_with_body(exchange, head, data[at:])
+            return
+        if at < len(data):
+            self._buffer = data[at:]
+        self.state = WAIT
+        self.deadline = NEVER
+        exchange.start(b"", True)
+
+    def _on_part_of_head(self, data: bytes) -> None:
+        incomplete(data, self.ctx.config.limits)
+        if data and not self._buffer and self.bytes_in:
+            # The first bytes of a further request: from idling to the header deadline.
+            self.bytes_in = 0
+            self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.header_timeout)
+        self._buffer = data
+
+    def _start_with_body(self, exchange: Exchange, head: RequestHead, rest: bytes) -> None:
+        self._body_started = self.ctx.wheel.now
+        self._body_bytes = 0
+        self._body_moved(0)
+        if head.chunked:
+            self.state = CHUNKED
+            self._reader = ChunkedReader(self.ctx.config.limits)
+            exchange.start(b"", False)
+            if rest:
+                self._on_chunked(rest)
+            return
+        self._left = head.content_length
+        self.state = LENGTH
+        got = len(rest)
+        if got < self._left:
+            self._left -= got
+            self._body_moved(got)
+            exchange.start(rest, False)
+            return
+        if got > self._left:
+            self._buffer = rest[self._left :]
+            rest = rest[: self._left]
+        self._body_moved(len(rest))
+        self.state = WAIT
+        self.deadline = NEVER
+        exchange.start(rest, True)
+
+    def _on_length(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        got = len(data)
+        if got < self._left:
+            self._left -= got
+            self._body_moved(got)
+            exchange.on_request_data(data)
+            return
+        if got > self._left:
+            self._buffer = data[self._left :]
+            data = data[: self._left]
+        self._body_moved(len(data))
+        self.state = WAIT
+        self._arm()
+        exchange.on_request_data(data)
+        exchange.on_request_end(NO_LINES)
+
+    def _on_chunked(self, data: bytes) -> None:
+        exchange = self.exchange
+        reader = self._reader
+        if exchange is None or reader is None:
+            return
+        try:
+            used = reader.feed(data, 0)
+        except BadMessage as fault:
+            self.ctx.limits.add(fault.reason)
+            exchange.on_client_error(bad_request(fault.status, fault.reason))
+            return
+        self._body_moved(used)
+        parts = reader.parts
+        if parts:
+            reader.parts = []
+            exchange.on_request_data(parts[0] if len(parts) == 1 else b"".join(parts))
+        if reader.done and self.state == CHUNKED:
+            self._reader = None
+            if used < len(data):
+                self._buffer = data[used:]
+            self.state = WAIT
+            self._arm()
+            exchange.on_request_end(reader.trailers)
+
+    def _on_pipelined(self) -> None:
+        # A loop, not recursion: an exchange that ends at once would otherwise nest one frame deeper each time.
+        while self.exchange is None and self._buffer and self.state == HEAD:
+            data = self._buffer
+            self._buffer = b""
+            before = len(data)
+            self._on_head(data)
+            if self.exchange is None and len(self._buffer) == before:
+                return
+        if self._paused and len(self._buffer) <= self.ctx.config.pipeline_bytes:
+            self.resume()
+
+    def _keep_for_later(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        if len(self._buffer) > self.ctx.config.pipeline_bytes:
+            self.ctx.limits.add("pipeline_bytes")
+            self.pause()
+
+    # Called by the exchange.
+
+    def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+        if self._minor > 0 and self._transport is not None:
+            self._send(b"".join((status_line(status, reason), *[line + CRLF for line in lines], CRLF)))
+
+    def send_head(self, head: ResponseHead, length: int, data: bytes, end: bool) -> None:
+        if self.state != WAIT or self.ctx.draining or self._eof:
+            # The answer came before the whole request: what else arrives is not a request (RFC 9112 section 9.3).
+            self._keep = False
+        self._chunked_out = False
+        body = not self._head_only
+        framing = framing_lines(head, length, self._minor, body)
+        if length == UNKNOWN_LENGTH and head.has_body:
+            if self._minor > 0:
+                self._chunked_out = body
+            else:
+                self._keep = False
+        parts = [status_line(head.status, head.reason)]
+        if head.lines:
+            parts.append(CRLF.join(head.lines))
+            parts.append(CRLF)
+        parts.append(framing)
+        if not head.has_date:
+            parts.append(self.ctx.date_line())
+        if not self._keep:
+            parts.append(b"Connection: close\r\n\r\n")
+        elif self._minor == 0:
+            parts.append(b"Connection: keep-alive\r\n\r\n")
+        else:
+            parts.append(CRLF)
+        if data and body:
+            parts.append(encode_chunk(data) if self._chunked_out else data)
+        self._send(b"".join(parts))
+        if end:
+            self.send_end(NO_LINES)
+
+    def send_data(self, data: bytes) -> None:
+        if not self._head_only and self._transport is not None:
+            self._send(encode_chunk(data) if self._chunked_out else data)
+            if self._blocked:
+                self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.send_timeout)
+
+    def send_end(self, trailers: list[bytes]) -> None:
+        if self._transport is None:
+            return
+        if self._chunked_out:
+            self._send(encode_end(trailers))
+        exchange = self.exchange
+        self.exchange = None
+        if exchange is not None:
+            exchange.on_sent()
+        if not self._keep or self._closing:
+            self._finish()
+            return
+        self.state = HEAD
+        self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.keepalive_timeout)
+        if self._busy:
+            return
+        if self._buffer:
+            self._busy = True
+            self._on_pipelined()
+            self._busy = False
+        elif self._paused:
+            self.resume()
+
+    def send_switch(self, head: ResponseHead) -> None:
+        self.state = TUNNEL
+        parts = [status_line(101, head.reason)]
+        for line in head.lines:
+            parts.append(line + CRLF)
+        parts.append(b"Connection: Upgrade\r\nUpgrade: " + head.upgrade.encode() + b"\r\n\r\n")
+        self._send(b"".join(parts))
+        self._tunnel_moved()
+        early = self._buffer
+        self._buffer = b""
+        if early and self.exchange is not None:
+            self.exchange.on_request_data(early)
+
+    def send_tunnel_end(self) -> None:
+        if self._transport is not None and self.state == TUNNEL:
+            if self._eof:
+                self.close()
+            else:
+                self._transport.write_eof()
+
+    def abort(self) -> None:
+        self.exchange = None
+        self.state = CLOSED
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+            self._arm()
+
+    def answer(self, error: ProxyError) -> None:
+        """An answer of the gateway's own; nothing of another was sent yet."""
+        if self.state != WAIT or self.ctx.draining or self._eof or error.status in (400, 408, 431):
+            self._keep = False
+        self._chunked_out = False
+        self._send(own_answer(error, self.ctx, not self._keep, self._head_only))
+        self.send_end(NO_LINES)
+
+    def answer_redirect(self, status: int, location: bytes) -> None:
+        if self.state != WAIT or self.ctx.draining or self._eof:
+            self._keep = False
+        self._chunked_out = False
+        self._send(own_redirect(status, location, self.ctx, not self._keep))
+        self.send_end(NO_LINES)
+
+    # Called by the listener.
+
+    def drain(self, close_idle: bool) -> None:
+        """No further request after the one being answered; an idle connection is closed only if asked."""
+        self._closing = True
+        if close_idle and self.exchange is None and self.state == HEAD and not self._buffer:
+            self.close()
+
+    def close(self) -> None:
+        self.state = CLOSED
+        if self._transport is not None:
+            self._transport.close()
+
+    # Deadlines.
+
+    def on_deadline(self) -> None:
+        exchange = self.exchange
+        if self._blocked and exchange is not None:
+            self._limit(exchange, SEND_TIMEOUT)
+        elif self.state == HEAD:
+            if self.bytes_in and not self._buffer:
+                self.close()
+            else:
+                self.ctx.limits.add("header_timeout")
+                self._bad(HEADER_TIMEOUT)
+        elif self.state == TUNNEL and exchange is not None:
+            self._limit(exchange, TUNNEL_TIMEOUT)
+        elif exchange is not None and self.ctx.wheel.now >= exchange.deadline:
+            exchange.on_request_timeout()
+        elif exchange is not None and self.state in (LENGTH, CHUNKED):
+            if self._paused:
+                self._arm()
+            else:
+                self._limit(exchange, BODY_TIMEOUT)
+        elif exchange is not None:
+            self._arm()
+        else:
+            self.close()
+
+    def watch_exchange(self, deadline: float) -> None:
+        """The exchange has a deadline for the whole; this connection's own may come first."""
+        if deadline < self.deadline:
+            self.ctx.wheel.watch(self, deadline)
+
+    def _limit(self, exchange: Exchange, error: ProxyError) -> None:
+        self.ctx.limits.add(error.kind.replace("-", "_"))
+        exchange.on_client_error(error)
+
+    def _arm(self) -> None:
+        """Set the deadline that the present state asks for."""
+        deadline = NEVER
+        exchange = self.exchange
+        if self.state in (LENGTH, CHUNKED):
+            deadline = self.ctx.wheel.now + self.ctx.config.body_timeout
+        if exchange is not None and exchange.deadline < deadline:
+            deadline = exchange.deadline
+        if self._blocked:
+            deadline = min(deadline, self.ctx.wheel.now + self.ctx.config.send_timeout)
+        if deadline < NEVER:
+            self.ctx.wheel.watch(self, deadline)
+        else:
+            self.deadline = NEVER
+
+    def _body_moved(self, count: int) -> None:
+        """More of the body came: the silence starts anew, but only as far as the average rate allows."""
+        config = self.ctx.config
+        self.bytes_in += count
+        self._body_bytes += count
+        deadline = self.ctx.wheel.now + config.body_timeout
+        if config.body_min_rate > 0:
+            slowest = self._body_started + config.body_timeout + self._body_bytes / config.body_min_rate
+            deadline = min(deadline, slowest)
+        exchange = self.exchange
+        if exchange is not None and exchange.deadline < deadline:
+            deadline = exchange.deadline
+        self.ctx.wheel.watch(self, deadline)
+
+    def _tunnel_moved(self) -> None:
+        limit = self.ctx.config.tunnel_idle_timeout
+        if limit > 0.0:
+            self.ctx.wheel.watch(self, self.ctx.wheel.now + limit)
+
+    # Ending.
+
+    def _send(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        self._write(data)
+
+    def _bad(self, error: ProxyError) -> None:
+        """What came is not a request: answer, say so in the log, and use no further byte of the connection."""
+        self._keep = False
+        self._buffer = b""
+        Exchange.refuse(self.ctx, self.port, self.forwarding.address, error)
+        self._head_only = False
+        self._send(own_answer(error, self.ctx, True, False))
+        self._left = self.ctx.config.linger_bytes
+        self._finish()
+
+    def _refuse(self, error: ProxyError) -> None:
+        self._keep = False
+        Exchange.refuse(self.ctx, self.port, "", error)
+        self._send(own_answer(error, self.ctx, True, False))
+        self.close()
+
+    def _finish(self) -> None:
+        """Close after the answer. While more of the request may be under way, read and drop it for a while first: closing
+        with unread bytes makes the kernel reset the connection and the client lose the answer (RFC 9112 section 9.6)."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self.state in (LENGTH, CHUNKED) or (self.state == HEAD and not self._keep):
+            self.state = LINGER
+            self._left = self.ctx.config.linger_bytes
+            self.resume()
+            if transport.can_write_eof():
+                transport.write_eof()
+            self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.linger_timeout)
+        else:
+            self.close()
+
+
+def _unconnected(data: bytes) -> None:
+    raise ConnectionError(f"{len(data)} bytes for a connection that is not open")

@@ -1,0 +1,54 @@
+"""Accepting connections."""
+
+import asyncio
+import socket
+from typing import cast
+
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.http1.server import ServerConnection
+from pygateway.dataplane.port import Port
+
+BACKLOG = 4096
+
+
+class Acceptor:
+    """One listening socket. Stopping closes this process's descriptor only: the queue lives on in whoever else holds the
+    socket (the supervisor), and another worker goes on with it."""
+
+    port: Port
+    fd: int
+    stopped: bool
+    _ctx: Context
+    _sock: socket.socket
+    _server: asyncio.AbstractServer | None
+    _task: asyncio.Task[None] | None
+
+    def __init__(self, ctx: Context, port: Port, sock: socket.socket) -> None:
+        self.port = port
+        self.fd = sock.fileno()
+        self.stopped = False
+        self._ctx = ctx
+        self._sock = sock
+        self._server = None
+        self._task = None
+
+    def start(self) -> None:
+        self._sock.setblocking(False)
+        self._task = self._ctx.loop.create_task(self._open())
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def make(self) -> asyncio.Protocol:
+        """A protocol for one accepted connection (asyncio asks for its own base class in types only)."""
+        return cast(asyncio.Protocol, ServerConnection(self._ctx, self.port))
+
+    async def _open(self) -> None:
+        server = await self._ctx.loop.create_server(self.make, sock=self._sock, backlog=BACKLOG)
+        if self.stopped:
+            server.close()
+        else:
+            self._server = server

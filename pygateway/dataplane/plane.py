@@ -1,0 +1,180 @@
+"""One worker's data plane: takes updates, serves ports, drains, tells what it counted."""
+
+import asyncio
+import socket
+
+from pygateway import ir
+from pygateway.dataplane.accesslog import AccessLog
+from pygateway.dataplane.compile import RouteCompiler
+from pygateway.dataplane.config import Config
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.listener import Acceptor
+from pygateway.dataplane.port import Port
+from pygateway.dataplane.settings import DataPlaneSettings
+from pygateway.dataplane.stats import RouteStats
+from pygateway.dataplane.upstream.cluster import Cluster
+from pygateway.dataplane.wheel import TICK
+from pygateway.observe.counters import ClusterCounters, RouteCounters, WorkerCounters
+from pygateway.routing.table import HostTable, compile_host, compile_port
+
+
+class DataPlane:
+    """Everything happens on `loop`. `slot` only names this worker in its counters."""
+
+    ctx: Context
+    _slot: int
+    _generation: int
+    _apply_seconds: float
+    _listeners: dict[str, ir.Listener]
+    _hosts: dict[str, HostTable]
+    _clusters: dict[str, Cluster]
+    _ports: dict[int, Port]
+    _acceptors: list[Acceptor]
+    _compiler: RouteCompiler
+    _ticker: asyncio.TimerHandle | None
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settings: DataPlaneSettings, slot: int = 0, log_fd: int = -1
+    ) -> None:
+        config = Config(settings)
+        self.ctx = Context(loop, config, AccessLog(log_fd, settings.access_log))
+        self._slot = slot
+        self._generation = 0
+        self._apply_seconds = 0.0
+        self._listeners = {}
+        self._hosts = {}
+        self._clusters = {}
+        self._ports = {}
+        self._acceptors = []
+        self._compiler = RouteCompiler(self.ctx, self._clusters)
+        self._ticker = None
+        self._tick()
+
+    # Configuration.
+
+    def apply(self, update: ir.Update) -> None:
+        """Bring the tables to `update.generation`. What did not change is not touched; exchanges under way go on."""
+        started = self.ctx.loop.time()
+        for name, cluster in update.clusters.items():
+            if cluster is not None:
+                self._compiler.cluster(name).configure(cluster)
+        for name, endpoints in update.endpoints.items():
+            if endpoints is not None:
+                self._compiler.cluster(name).set_endpoints(endpoints.members)
+        touched = set(update.hosts)
+        for name, host in update.hosts.items():
+            if host is None:
+                self._hosts.pop(name, None)
+            else:
+                self._hosts[name] = compile_host(host, self._compiler.handler)
+        stale = {self._listeners[name].bind for name in update.listeners if name in self._listeners}
+        for name, listener in update.listeners.items():
+            if listener is None:
+                self._listeners.pop(name, None)
+            else:
+                self._listeners[name] = listener
+        self._swap_tables(touched, stale | {each.bind for each in update.listeners.values() if each is not None})
+        self._remove_clusters(update)
+        self._generation = update.generation
+        self._apply_seconds = self.ctx.loop.time() - started
+
+    def _swap_tables(self, touched: set[str], binds: set[int]) -> None:
+        by_bind: dict[int, list[ir.Listener]] = {}
+        for listener in self._listeners.values():
+            by_bind.setdefault(listener.bind, []).append(listener)
+            if touched.intersection(listener.hosts):
+                binds.add(listener.bind)
+        for bind in binds:
+            listeners = by_bind.get(bind, [])
+            port = self._port(bind)
+            port.declared = listeners[0].port if listeners else bind
+            port.table = compile_port(listeners, {name: self._hosts[name] for each in listeners for name in each.hosts})
+
+    def _remove_clusters(self, update: ir.Update) -> None:
+        for name, cluster in update.clusters.items():
+            if cluster is None and name in self._clusters:
+                self._clusters.pop(name).set_endpoints(())
+
+    # Serving.
+
+    def serve(self, bind: int, sock: socket.socket) -> None:
+        """Accept on a listening socket; several may serve one port."""
+        acceptor = Acceptor(self.ctx, self._port(bind), sock)
+        self._acceptors.append(acceptor)
+        acceptor.start()
+
+    def stop(self, bind: int | None = None) -> None:
+        """Accept no more, on one port or on all. The queue stays the supervisor's: only this process stops looking."""
+        for acceptor in self._acceptors:
+            if bind is None or acceptor.port.bind == bind:
+                acceptor.stop()
+        self._acceptors = [each for each in self._acceptors if not each.stopped]
+
+    def unserve(self, sock_fd: int) -> None:
+        """Accept no more on one socket (by its descriptor here)."""
+        for acceptor in self._acceptors:
+            if acceptor.fd == sock_fd:
+                acceptor.stop()
+        self._acceptors = [each for each in self._acceptors if not each.stopped]
+
+    def announce_drain(self) -> None:
+        """From now on every response says `Connection: close`; connections are still accepted."""
+        self.ctx.draining = True
+
+    async def drain(self, grace: float) -> None:
+        """Every response says that it is the last; idle connections are closed after `grace` seconds. Returns when no
+        connection is left. Whoever calls sets the deadline."""
+        self.ctx.draining = True
+        for port in self._ports.values():
+            for connection in list(port.connections):
+                connection.drain(False)
+        await asyncio.sleep(grace)
+        while self.ctx.connections:
+            for port in self._ports.values():
+                for connection in list(port.connections):
+                    connection.drain(True)
+            await asyncio.sleep(TICK)
+        self.ctx.log.flush()
+
+    def close(self) -> None:
+        """Drop everything now."""
+        self.stop()
+        for port in self._ports.values():
+            for connection in list(port.connections):
+                connection.abort()
+        for cluster in self._clusters.values():
+            cluster.set_endpoints(())
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+        self.ctx.log.flush()
+
+    # Counting.
+
+    def counters(self) -> WorkerCounters:
+        """Everything counted since the start."""
+        ctx = self.ctx
+        routes = [_route_counters(stats) for stats in ctx.stats.values()]
+        clusters: list[ClusterCounters] = [cluster.counters() for cluster in self._clusters.values()]
+        return WorkerCounters(
+            self._slot, self._generation, self._apply_seconds, ctx.connections, ctx.accepted, routes, clusters,
+            dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost,
+        )  # fmt: skip
+
+    def _port(self, bind: int) -> Port:
+        port = self._ports.get(bind)
+        if port is None:
+            port = self._ports[bind] = Port(self.ctx, bind)
+        return port
+
+    def _tick(self) -> None:
+        loop = self.ctx.loop
+        self.ctx.wheel.advance(loop.time())
+        self.ctx.log.flush()
+        self._ticker = loop.call_later(TICK, self._tick)
+
+
+def _route_counters(stats: RouteStats) -> RouteCounters:
+    return RouteCounters(
+        stats.route, stats.listener, dict(stats.codes), list(stats.buckets), stats.seconds, stats.bytes_in, stats.bytes_out
+    )

@@ -1,0 +1,46 @@
+"""What can be set about the data plane; every limit has a name, a default and a counter of its own."""
+
+import msgspec
+
+
+class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds and bytes throughout. 0 switches a timeout or a limit off where that is said."""
+
+    header_timeout: float = 10.0
+    """From the first byte of a head (or from accept) until the head is whole; then 408 and close."""
+    keepalive_timeout: float = 75.0
+    """How long a client connection may idle between requests."""
+    body_timeout: float = 60.0
+    """Longest silence in a request body; then 408 and close."""
+    body_min_rate: int = 240
+    """Bytes a second that a request body must average after its first `body_timeout` seconds; 0 = any rate."""
+    send_timeout: float = 60.0
+    """How long a client may refuse to take data; then the connection is reset."""
+    tunnel_idle_timeout: float = 3600.0
+    """Longest silence in both directions of an upgraded connection."""
+    linger_timeout: float = 5.0
+    """How long the rest of an unwanted request body is read and dropped before the connection closes."""
+    linger_bytes: int = 1_048_576
+
+    request_line: int = 8192
+    header_bytes: int = 65536
+    header_line: int = 16384
+    headers: int = 100
+    trailer_bytes: int = 8192
+    pipeline_bytes: int = 65536
+    """Bytes of further requests that are kept while one is being answered; reading pauses beyond."""
+    max_connections: int = 10000
+    """Client connections of one worker; a further one is answered 503 with Retry-After. 0 = any number."""
+    max_requests: int = 0
+    """Requests of one worker in progress at once; a further one is answered 503 with Retry-After. 0 = any number."""
+    max_idle_per_endpoint: int = 320
+    """Idle connections that a worker keeps to one endpoint."""
+    retry_after: int = 1
+    """Seconds that overload answers ask a client to wait."""
+
+    trusted: tuple[str, ...] = ()
+    """CIDRs of proxies before this one, whose X-Forwarded-* and X-Request-Id are believed."""
+    via: bool = False
+    """Whether requests carry Via (RFC 9110 section 7.6.3). Off: nginx backends stop compressing when they see it."""
+    access_log: str = "auto"
+    """"json", "text", "off", or "auto": text on a terminal, else JSON."""

@@ -1,0 +1,83 @@
+"""A cluster at run time: its peers, its balancer, its counters. It keeps its identity while its policy and members change."""
+
+from pygateway import ir
+from pygateway.dataplane.balance.base import Balancer
+from pygateway.dataplane.balance.least_request import LeastRequest
+from pygateway.dataplane.balance.round_robin import RoundRobin
+from pygateway.dataplane.stats import Tally
+from pygateway.dataplane.upstream.outlier import Outliers
+from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.wheel import Wheel
+from pygateway.observe.counters import ClusterCounters
+
+
+class Cluster:
+    """Routes refer to it from the moment they are compiled, whether or not its policy and endpoints have come."""
+
+    name: str
+    policy: ir.Cluster
+    peers: dict[tuple[str, int], Peer]
+    members: list[Peer]
+    balancer: Balancer
+    outliers: Outliers
+    connect_timeout: float
+    opened: int
+    reused: int
+    retries: int
+    failures: Tally
+    _max_idle: int
+
+    def __init__(self, name: str, wheel: Wheel, max_idle: int) -> None:
+        self.name = name
+        self.policy = ir.Cluster(name)
+        self.peers = {}
+        self.members = []
+        self.balancer = RoundRobin()
+        self.outliers = Outliers(wheel)
+        self.connect_timeout = self.policy.connect_timeout
+        self.opened = 0
+        self.reused = 0
+        self.retries = 0
+        self.failures = Tally()
+        self._max_idle = max_idle
+
+    def configure(self, policy: ir.Cluster) -> None:
+        """Take a new policy; connections and the members' state stay."""
+        if policy.balancer != self.policy.balancer:
+            self.balancer = LeastRequest() if policy.balancer is ir.Balancer.LEAST_REQUEST else RoundRobin()
+            self.balancer.update(self.members)
+        self.policy = policy
+        self.connect_timeout = policy.connect_timeout
+        self.outliers.configure(policy.passive)
+        for peer in self.members:
+            self._apply(peer)
+
+    def set_endpoints(self, endpoints: tuple[ir.Endpoint, ...]) -> None:
+        """Take new members: peers that stay keep their connections and health, those that left close their idle ones."""
+        peers: dict[tuple[str, int], Peer] = {}
+        for endpoint in endpoints:
+            key = (endpoint.address, endpoint.port)
+            peer = self.peers.get(key) or Peer(self.name, endpoint.address, endpoint.port, 1)
+            peer.weight = max(endpoint.weight, 1)
+            self._apply(peer)
+            peers[key] = peer
+        for key, peer in self.peers.items():
+            if key not in peers:
+                peer.remove()
+                self.outliers.restore(peer)
+        self.peers = peers
+        self.members = list(peers.values())
+        self.balancer.update(self.members)
+
+    def counters(self) -> ClusterCounters:
+        idle = sum(len(peer.idle) for peer in self.members)
+        active = sum(peer.active for peer in self.members)
+        return ClusterCounters(
+            self.name, active, idle, self.opened, self.reused, self.retries, self.outliers.ejected,
+            self.outliers.ejections, dict(self.failures.counts),
+        )  # fmt: skip
+
+    def _apply(self, peer: Peer) -> None:
+        peer.max_idle = self._max_idle
+        peer.idle_timeout = self.policy.idle_timeout
+        peer.max_age = self.policy.max_age

@@ -1,0 +1,66 @@
+"""Opening a connection to a peer."""
+
+import asyncio
+from typing import cast
+
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyError
+from pygateway.dataplane.framing import Stream
+from pygateway.dataplane.http1.client import ClientConnection, as_protocol
+from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.wheel import Timed
+
+
+class Connecting(Timed):
+    """One attempt. Who loses interest calls `abandon`: a connection that comes all the same goes to the pool."""
+
+    _ctx: Context
+    _peer: Peer
+    _waiter: Stream | None
+    _task: asyncio.Task[None] | None
+
+    def __init__(self, ctx: Context, peer: Peer, waiter: Stream) -> None:
+        super().__init__()
+        self._ctx = ctx
+        self._peer = peer
+        self._waiter = waiter
+        self._task = None
+
+    def start(self, timeout: float) -> None:
+        """Begin; `timeout` in seconds, 0 = the kernel's."""
+        self._task = self._ctx.loop.create_task(self._run())
+        if timeout > 0.0:
+            self._ctx.wheel.watch(self, self._ctx.wheel.now + timeout)
+
+    def abandon(self) -> None:
+        self._waiter = None
+
+    def on_deadline(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._report(CONNECT_TIMEOUT)
+
+    def make(self) -> asyncio.Protocol:
+        return as_protocol(ClientConnection(self._ctx, self._peer))
+
+    async def _run(self) -> None:
+        try:
+            _, protocol = await self._ctx.loop.create_connection(self.make, self._peer.address, self._peer.port)
+        except OSError:
+            self._report(CONNECT_FAILED)
+            return
+        finally:
+            self._ctx.wheel.forget(self)
+        connection = cast(ClientConnection, protocol)
+        waiter = self._waiter
+        self._waiter = None
+        if waiter is None:
+            self._peer.give_back(connection, self._ctx.wheel)
+        else:
+            waiter.on_connected(connection)
+
+    def _report(self, error: ProxyError) -> None:
+        waiter = self._waiter
+        self._waiter = None
+        if waiter is not None:
+            waiter.on_upstream_error(error)

@@ -1,0 +1,79 @@
+"""Passive ejection: an endpoint that keeps failing rests for a while.
+
+The thresholds are the cluster's (`ir.PassiveHealth`); the state is per worker.
+"""
+
+from pygateway import ir
+from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.wheel import Timed, Wheel
+
+
+class Rest(Timed):
+    """One peer's time out. It may be used again when the deadline passes; a later failure then ejects it at once for
+    longer, a success forgets."""
+
+    peer: Peer
+    monitor: "Outliers"
+
+    def __init__(self, peer: Peer, monitor: "Outliers") -> None:
+        super().__init__()
+        self.peer = peer
+        self.monitor = monitor
+
+    def on_deadline(self) -> None:
+        self.monitor.restore(self.peer)
+
+
+class Outliers:
+    """Watches the peers of one cluster. `ejections` is a total, `ejected` how many rest now."""
+
+    ejections: int
+    ejected: int
+    _failures: int
+    _base: float
+    _maximum: float
+    _share: float
+    _codes: frozenset[int]
+    _wheel: Wheel
+
+    def __init__(self, wheel: Wheel) -> None:
+        self.ejections = 0
+        self.ejected = 0
+        self._wheel = wheel
+        self.configure(ir.PassiveHealth())
+
+    def configure(self, policy: ir.PassiveHealth) -> None:
+        self._failures = policy.failures
+        self._base = policy.base
+        self._maximum = policy.maximum
+        self._share = policy.share
+        self._codes = frozenset(policy.codes)
+
+    def answered(self, peer: Peer, status: int, peers: list[Peer]) -> None:
+        """A response head came."""
+        if status >= 500 and status in self._codes:
+            self.failed(peer, peers)
+        elif peer.failures:
+            peer.failures = 0
+            peer.ejections = 0
+
+    def failed(self, peer: Peer, peers: list[Peer]) -> None:
+        """A try failed for a reason on the endpoint's side."""
+        peer.failures += 1
+        if self._failures <= 0 or peer.failures < self._failures or peer.ejected or peer.removed:
+            return
+        if self.ejected + 1 > len(peers) * self._share:
+            return
+        peer.ejected = True
+        peer.ejections += 1
+        self.ejected += 1
+        self.ejections += 1
+        rest = min(self._base * 2.0 ** float(min(peer.ejections - 1, 16)), self._maximum)
+        self._wheel.watch(Rest(peer, self), self._wheel.now + rest)
+
+    def restore(self, peer: Peer) -> None:
+        """Its rest is over (or it left the cluster). One failure is enough to eject it again."""
+        if peer.ejected:
+            peer.ejected = False
+            peer.failures = max(self._failures - 1, 0)
+            self.ejected -= 1

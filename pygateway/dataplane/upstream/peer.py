@@ -1,0 +1,108 @@
+"""A peer is one endpoint of one cluster as a worker sees it: its idle connections and how it has been doing.
+
+Reuse is decided by identity. A connection belongs to exactly one peer, and a peer is (cluster, address, port): two
+clusters never share connections, so a policy never reaches another cluster's traffic. Peers survive configuration
+changes; one that left the endpoints closes its idle connections at once and its busy ones when their exchange ends.
+"""
+
+from pygateway.dataplane.framing import Upstream
+from pygateway.dataplane.wheel import Wheel
+
+
+class Connection(Upstream):
+    """A backend connection that a peer may keep. `used` counts exchanges; `created` is on the wheel's clock."""
+
+    peer: "Peer"
+    created: float
+    used: int
+
+    def __init__(self, peer: "Peer", created: float) -> None:
+        super().__init__()
+        self.peer = peer
+        self.created = created
+        self.used = 0
+
+    def usable(self) -> bool:
+        """Whether another exchange may start on it."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class Peer:
+    """`active` counts exchanges that use or open a connection (what least request compares); `weight` >= 1.
+
+    `rank` is the smooth weighted round robin's running value.
+    """
+
+    cluster: str
+    address: str
+    port: int
+    weight: int
+    name: str
+    host: bytes
+    idle: list[Connection]
+    active: int
+    failures: int
+    ejected: bool
+    ejections: int
+    removed: bool
+    rank: int
+    max_idle: int
+    idle_timeout: float
+    max_age: float
+
+    def __init__(self, cluster: str, address: str, port: int, weight: int) -> None:
+        self.cluster = cluster
+        self.address = address
+        self.port = port
+        self.weight = weight
+        literal = f"[{address}]" if ":" in address else address
+        self.name = f"{literal}:{port}"
+        self.host = self.name.encode()
+        self.idle = []
+        self.active = 0
+        self.failures = 0
+        self.ejected = False
+        self.ejections = 0
+        self.removed = False
+        self.rank = 0
+        self.max_idle = 320
+        self.idle_timeout = 60.0
+        self.max_age = 0.0
+
+    def take(self, wheel: Wheel) -> Connection | None:
+        """The idle connection that was used last (the likeliest to live), or None."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            if connection.usable() and not self._too_old(connection, wheel):
+                connection.used += 1
+                return connection
+            connection.close()
+        return None
+
+    def give_back(self, connection: Connection, wheel: Wheel) -> None:
+        """An exchange is done with it: keep it, or close it when it is one too many, too old or no longer wanted."""
+        if self.removed or len(self.idle) >= self.max_idle or self._too_old(connection, wheel):
+            connection.close()
+            return
+        self.idle.append(connection)
+        wheel.watch(connection, wheel.now + self.idle_timeout)
+
+    def drop(self, connection: Connection) -> None:
+        """It closed by itself."""
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def remove(self) -> None:
+        """The endpoint is gone: no further exchange goes there."""
+        self.removed = True
+        idle = self.idle
+        self.idle = []
+        for connection in idle:
+            connection.close()
+
+    def _too_old(self, connection: Connection, wheel: Wheel) -> bool:
+        return self.max_age > 0.0 and wheel.now - connection.created > self.max_age

@@ -1,0 +1,90 @@
+"""One coarse timer for everything that can time out.
+
+A deadline is an attribute: moving it is an assignment, not a timer. The wheel looks at each watched object when the
+slot comes round that it was put into, and puts it further on if its deadline has moved meanwhile. So a busy keep-alive
+connection costs the wheel a look every few seconds, not one a request.
+"""
+
+from typing import Final
+
+TICK: Final = 0.05
+"""Seconds between two looks: a deadline fires up to two ticks late, never early."""
+SLOTS: Final = 512
+NEVER: Final = 1e18
+
+
+class Timed:
+    """Something with a deadline, on the wheel's clock (`Wheel.now`); NEVER means none."""
+
+    deadline: float
+    slot: int
+
+    def __init__(self) -> None:
+        self.deadline = NEVER
+        self.slot = -1
+
+    def on_deadline(self) -> None:
+        """The deadline has passed. It is NEVER by now; set another if need be."""
+
+
+class Wheel:
+    """`now` is the clock in seconds, as coarse as the tick: reading it costs nothing."""
+
+    now: float
+    _tick: int
+    _slots: list[dict[Timed, None]]
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self._tick = int(now / TICK)
+        self._slots = [{} for _ in range(SLOTS)]
+
+    def watch(self, timed: Timed, deadline: float) -> None:
+        """Set a deadline. Cheap when the object is already watched at an earlier slot."""
+        timed.deadline = deadline
+        wanted = self._slot_of(deadline)
+        if timed.slot >= 0:
+            if self._distance(timed.slot) <= self._distance(wanted):
+                return
+            self._slots[timed.slot].pop(timed, None)
+        timed.slot = wanted
+        self._slots[wanted][timed] = None
+
+    def forget(self, timed: Timed) -> None:
+        """The object is going away."""
+        timed.deadline = NEVER
+        if timed.slot >= 0:
+            self._slots[timed.slot].pop(timed, None)
+            timed.slot = -1
+
+    def advance(self, now: float) -> None:
+        """Let time pass: fire what is due, put on what is not. Call it about every TICK."""
+        self.now = now
+        target = int(now / TICK)
+        first = max(self._tick + 1, target - SLOTS + 1)
+        for tick in range(first, target + 1):
+            self._tick = tick
+            slot = self._slots[tick % SLOTS]
+            if slot:
+                self._look(slot, tick % SLOTS)
+
+    def _look(self, slot: dict[Timed, None], index: int) -> None:
+        due = list(slot)
+        slot.clear()
+        for timed in due:
+            if timed.slot != index:
+                continue
+            timed.slot = -1
+            if timed.deadline <= self.now:
+                timed.deadline = NEVER
+                timed.on_deadline()
+            elif timed.deadline < NEVER:
+                self.watch(timed, timed.deadline)
+
+    def _slot_of(self, deadline: float) -> int:
+        ticks = int(min(deadline - self.now, TICK * (SLOTS - 2)) / TICK) + 1
+        return (self._tick + max(ticks, 1)) % SLOTS
+
+    def _distance(self, slot: int) -> int:
+        distance = (slot - self._tick) % SLOTS
+        return distance if distance else SLOTS
