@@ -1,7 +1,12 @@
 """What matching may look at in a request."""
 
+from ipaddress import ip_address
+from typing import Final
 from urllib.parse import unquote_plus
 
+IPV6: Final = 1 << 128
+"""Set in the number of an IPv6 address, so that IPv4 and IPv6 do not overlap."""
+_UNREAD: Final = -2
 _NO_LINES: list[bytes] = []
 
 
@@ -25,6 +30,7 @@ class RequestView:
     _fields: dict[str, str] | None
     _cookies: dict[str, str] | None
     _parameters: dict[str, str] | None
+    _address: int
 
     def __init__(
         self, method: str, host: str, path: str, query: str = "", remote: str = "", lines: list[bytes] | None = None
@@ -38,6 +44,7 @@ class RequestView:
         self._fields = None
         self._cookies = None
         self._parameters = None
+        self._address = _UNREAD
 
     def header(self, name: str) -> str | None:
         """All values of the field `name` (lower case) joined by a comma (cookies by "; "), or None. "host" answers
@@ -60,6 +67,24 @@ class RequestView:
         if parameters is None:
             parameters = self._parameters = _index_query(self.query)
         return parameters.get(name)
+
+    def address(self) -> int:
+        """`remote` as a number: IPv4 below 2**32, also when it came as an IPv4-mapped IPv6 address; IPv6 with the bit
+        `IPV6` set; -1 when it is no address."""
+        if self._address == _UNREAD:
+            self._address = _number(self.remote)
+        return self._address
+
+
+def _number(remote: str) -> int:
+    try:
+        address = ip_address(remote)
+    except ValueError:
+        return -1
+    if address.version == 4:
+        return int(address)
+    mapped = address.ipv4_mapped
+    return IPV6 | int(address) if mapped is None else int(mapped)
 
 
 def _text(data: bytes) -> str:

@@ -1,0 +1,160 @@
+"""The law of routing, written to be read and not to be fast. `table` answers the same, which the tests hold it to.
+
+A request comes to a port. The listeners of the port are asked group by group. In a group the listener with the most
+specific hostname that takes the request's host owns it; no other listener of the group is asked. Its virtual hosts
+that take the host are asked, most specific first. Of the routes there whose path takes the request's path, the best
+comes first: exact paths, then patterns, then prefixes from the longest to the shortest, and equals by `precedence`,
+the smaller first. The first one all of whose conditions hold takes the request. If none does, a virtual host with
+`fallthrough` lets the next one be asked, after the last the next group; one without it ends the search.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from pygateway import ir
+from pygateway.routing.hosts import normal, specificity, takes
+from pygateway.routing.predicates import compare, compile_pattern, number
+from pygateway.routing.view import RequestView
+
+Rank = tuple[int, int, tuple[int, int, int, int, str, str, int, int], int]
+
+
+def match(
+    listeners: Sequence[ir.Listener], hosts: Mapping[str, ir.VirtualHost], port: int, view: RequestView
+) -> ir.Route | None:
+    """The route that takes the request on the bound port `port`; None is a 404."""
+    for _, host in consulted(listeners, hosts, port, view):
+        route = best(host.routes, view)
+        if route is not None or not host.fallthrough:
+            return route
+    return None
+
+
+def consulted(
+    listeners: Sequence[ir.Listener], hosts: Mapping[str, ir.VirtualHost], port: int, view: RequestView
+) -> Iterator[tuple[ir.Listener, ir.VirtualHost]]:
+    """The virtual hosts that may be asked, in order, each with its listener."""
+    name = normal(view.host)
+    for listener in owners(listeners, port, name):
+        for hostname, host in sorted(
+            _by_hostname(listener, hosts).items(), key=lambda item: specificity(item[0]), reverse=True
+        ):
+            if takes(hostname, name):
+                yield listener, host
+
+
+def owners(listeners: Sequence[ir.Listener], port: int, name: str) -> list[ir.Listener]:
+    """The listener of each group that owns requests for the host `name`, in the order of the groups."""
+    chosen: dict[str, ir.Listener | None] = {}
+    for listener in sorted((listener for listener in listeners if listener.bind == port), key=lambda one: one.order):
+        before = chosen.setdefault(listener.group, None)
+        if takes(listener.hostname, name) and (
+            before is None or specificity(listener.hostname) > specificity(before.hostname)
+        ):
+            chosen[listener.group] = listener
+    return [listener for listener in chosen.values() if listener is not None]
+
+
+def _by_hostname(listener: ir.Listener, hosts: Mapping[str, ir.VirtualHost]) -> dict[str, ir.VirtualHost]:
+    found: dict[str, ir.VirtualHost] = {}
+    for key in listener.hosts:
+        if key in hosts:
+            found.setdefault(hosts[key].hostname or "*", hosts[key])
+    return found
+
+
+def best(routes: Sequence[ir.Route], view: RequestView) -> ir.Route | None:
+    """The route of one virtual host that takes the request."""
+    taking = [route for route in routes if not any(failures(route.match, view))]
+    return min(taking, key=rank, default=None)
+
+
+def rank(route: ir.Route) -> Rank:
+    """Smaller is better; of equals the first in the virtual host."""
+    path = route.match.path
+    if path.kind == ir.PathKind.EXACT:
+        return (0, 0, route.precedence, 0)
+    if path.kind == ir.PathKind.REGEX:
+        return (1, 0, route.precedence, -len(path.value))
+    return (2, -len(path.value), route.precedence, 0)
+
+
+def failures(match: ir.Match, view: RequestView) -> Iterator[tuple[str, ir.Predicate | None]]:
+    """What of `match` does not hold: "path", "method", "predicate" with the predicate, "client", in this order."""
+    if not path_holds(match.path, view.path):
+        yield "path", None
+    if match.methods and view.method not in match.methods:
+        yield "method", None
+    for predicate in match.predicates:
+        if not predicate_holds(predicate, view):
+            yield "predicate", predicate
+    if match.remote_addrs and not remote_holds(match.remote_addrs, view.remote):
+        yield "client", None
+
+
+def path_holds(match: ir.PathMatch, path: str) -> bool:
+    """Prefixes take only what begins with a slash; the `*` of OPTIONS does not."""
+    if match.kind == ir.PathKind.EXACT:
+        return path == match.value
+    if match.kind == ir.PathKind.REGEX:
+        pattern = compile_pattern(match.value)
+        return pattern is not None and pattern.fullmatch(path.encode()) is not None
+    if match.kind == ir.PathKind.TEXT:
+        return path.startswith("/") and path.startswith(match.value)
+    return path.startswith("/") and (path + "/").startswith(match.value + "/")
+
+
+def subject_text(predicate: ir.Predicate, view: RequestView) -> str | None:
+    """What the predicate looks at; None when the request does not have it."""
+    if predicate.subject == ir.Subject.HEADER:
+        return view.header(predicate.name)
+    if predicate.subject == ir.Subject.QUERY:
+        return view.query_value(predicate.name)
+    if predicate.subject == ir.Subject.COOKIE:
+        return view.cookie(predicate.name)
+    return view.path
+
+
+def predicate_holds(predicate: ir.Predicate, view: RequestView) -> bool:
+    """A pattern that RE2 does not accept never holds, negated or not."""
+    if predicate.op == ir.Op.REGEX and any(compile_pattern(value) is None for value in predicate.values[:1]):
+        return False
+    text = subject_text(predicate, view)
+    return (text is not None and _operation(predicate, text)) != predicate.negate
+
+
+def _operation(predicate: ir.Predicate, text: str) -> bool:
+    op, values = predicate.op, predicate.values
+    if op == ir.Op.PRESENT:
+        return True
+    if op == ir.Op.IN or (op == ir.Op.EQUAL and values):
+        chosen = values if op == ir.Op.IN else values[:1]
+        return text.lower() in {value.lower() for value in chosen} if predicate.ignore_case else text in chosen
+    if not values:
+        return False
+    if op == ir.Op.REGEX:
+        pattern = compile_pattern(values[0], predicate.ignore_case)
+        return pattern is not None and pattern.search(text.encode()) is not None
+    left, right = number(text), number(values[0])
+    return left is not None and right is not None and compare(op.value, left, right)
+
+
+def remote_holds(cidrs: Sequence[str], remote: str) -> bool:
+    """Whether one of the networks holds the address; what is no address or no network holds nothing."""
+    address = _address(remote)
+    return address is not None and any(_lies_in(address, cidr) for cidr in cidrs)
+
+
+def _address(remote: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(remote)
+    except ValueError:
+        return None
+    return address if address.version == 4 else address.ipv4_mapped or address
+
+
+def _lies_in(address: IPv4Address | IPv6Address, cidr: str) -> bool:
+    try:
+        return address in ip_network(cidr, strict=False)
+    except ValueError:
+        return False
