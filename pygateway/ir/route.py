@@ -12,13 +12,15 @@ class Timeouts(msgspec.Struct, frozen=True, array_like=True):
 
     `request` spans everything from the head to the last byte of the answer, retries included; `backend` one try until
     its last byte; `connect` overrides the cluster's (0 = the cluster's); `idle` the longest silence between two
-    reads from the backend while an answer is awaited or streaming.
+    reads from the backend while an answer is awaited or streaming; `send` the longest that the backend may take
+    nothing of a request while there is something to send.
     """
 
     request: float = 0.0
     backend: float = 0.0
     connect: float = 0.0
     idle: float = 60.0
+    send: float = 60.0
 
 
 class Retry(msgspec.Struct, frozen=True, array_like=True):
