@@ -21,6 +21,8 @@ INTERPRETED = {
     "pygateway/routing/__init__.py",
     "pygateway/routing/spec.py",
     "pygateway/routing/explain.py",
+    "pygateway/routing/listing.py",
+    "pygateway/routing/words.py",
     "pygateway/dataplane/__init__.py",
     "pygateway/dataplane/settings.py",
     "pygateway/dataplane/http1/__init__.py",
