@@ -1,0 +1,83 @@
+"""The World: every object that translation looks at, and the list of the kinds that there are."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Final
+
+import msgspec
+
+from pygateway.resources.apisix import ApisixRoute
+from pygateway.resources.core import EndpointSlice, Namespace, Service
+from pygateway.resources.gateway import GROUP, Gateway, GatewayClass, ReferenceGrant
+from pygateway.resources.ingress import Ingress, IngressClass
+from pygateway.resources.meta import ObjectMeta, Ref
+from pygateway.resources.routes import HTTPRoute
+
+
+class KindInfo(msgspec.Struct, frozen=True):
+    """A kind that sources read. `versions` are those understood, the preferred one first; `field` is its map in
+    World."""
+
+    group: str
+    versions: tuple[str, ...]
+    kind: str
+    plural: str
+    type: type[msgspec.Struct]
+    namespaced: bool
+    field: str
+
+    def api_versions(self) -> tuple[str, ...]:
+        """As `apiVersion` has them: "v1", "apps/v1"."""
+        return tuple(f"{self.group}/{version}" if self.group else version for version in self.versions)
+
+    def ref(self, metadata: ObjectMeta) -> Ref:
+        """The identity of an object of this kind."""
+        return Ref(self.group, self.kind, metadata.namespace if self.namespaced else "", metadata.name)
+
+
+_BETA: Final = ("v1", "v1beta1")
+
+# A new kind: its struct, one line here, one map in World.
+KINDS: Final = (
+    KindInfo("", ("v1",), "Service", "services", Service, True, "services"),
+    KindInfo("discovery.k8s.io", ("v1",), "EndpointSlice", "endpointslices", EndpointSlice, True, "endpoint_slices"),
+    KindInfo("", ("v1",), "Namespace", "namespaces", Namespace, False, "namespaces"),
+    KindInfo(GROUP, _BETA, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
+    KindInfo(GROUP, _BETA, "Gateway", "gateways", Gateway, True, "gateways"),
+    KindInfo(GROUP, _BETA, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
+    KindInfo(GROUP, _BETA, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
+    KindInfo("networking.k8s.io", ("v1",), "Ingress", "ingresses", Ingress, True, "ingresses"),
+    KindInfo("networking.k8s.io", ("v1",), "IngressClass", "ingressclasses", IngressClass, False, "ingress_classes"),
+    KindInfo("apisix.apache.org", ("v2", "v2beta3"), "ApisixRoute", "apisixroutes", ApisixRoute, True, "apisix_routes"),
+)
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """All objects, immutable. The maps are keyed by "namespace/name", those of cluster-scoped kinds by "name".
+
+    A source changes nothing in place: a changed map is a new map, an unchanged object the same object. Translation
+    is memoised by these identities.
+    """
+
+    services: Mapping[str, Service] = {}
+    endpoint_slices: Mapping[str, EndpointSlice] = {}
+    namespaces: Mapping[str, Namespace] = {}
+    gateway_classes: Mapping[str, GatewayClass] = {}
+    gateways: Mapping[str, Gateway] = {}
+    http_routes: Mapping[str, HTTPRoute] = {}
+    reference_grants: Mapping[str, ReferenceGrant] = {}
+    ingresses: Mapping[str, Ingress] = {}
+    ingress_classes: Mapping[str, IngressClass] = {}
+    apisix_routes: Mapping[str, ApisixRoute] = {}
+
+    def slices_of(self, service: str) -> tuple[EndpointSlice, ...]:
+        """The EndpointSlices of the Service "namespace/name", by name."""
+        return self._slices.get(service, ())
+
+    @cached_property
+    def _slices(self) -> dict[str, tuple[EndpointSlice, ...]]:
+        found: dict[str, list[EndpointSlice]] = {}
+        for key in sorted(self.endpoint_slices):
+            one = self.endpoint_slices[key]
+            found.setdefault(one.service(), []).append(one)
+        return {service: tuple(slices) for service, slices in found.items()}

@@ -1,0 +1,43 @@
+"""From a reference to a Service port to the name of a cluster."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pygateway.resources.core import Service, ServicePort
+from pygateway.translate.result import Problem
+
+# What a backend speaks that HTTP/1.1 in clear text is not (KEP-3726, and the names that others use).
+_FOREIGN: Final = frozenset(
+    ("kubernetes.io/h2c", "kubernetes.io/wss", "h2c", "http2", "h2", "grpc", "grpcs", "https", "wss", "tls")
+)
+
+
+def resolve(
+    services: Mapping[str, Service], namespace: str, service: str, port: int | str, at: str = ""
+) -> str | Problem:
+    """The name of the cluster behind a port (number or name) of a Service: "<namespace>/<service>:<port number>".
+
+    Whether it has endpoints is not asked. A Problem has one of the reasons BackendNotFound, InvalidKind and
+    UnsupportedProtocol (Gateway API, condition ResolvedRefs) and lies at field path `at`.
+    """
+    found = services.get(f"{namespace}/{service}")
+    if found is None:
+        return Problem("BackendNotFound", f"Service {namespace}/{service} does not exist", at)
+    if found.spec.type == "ExternalName":
+        message = f"Service {namespace}/{service} is of type ExternalName, which is not supported yet"
+        return Problem("InvalidKind", message, at)
+    chosen = port_of(found, port)
+    if chosen is None:
+        return Problem("BackendNotFound", f"Service {namespace}/{service} has no TCP port {port}", at)
+    if (chosen.app_protocol or "").lower() in _FOREIGN:
+        message = f"appProtocol {chosen.app_protocol} of Service {namespace}/{service} is not supported yet"
+        return Problem("UnsupportedProtocol", message, at)
+    return f"{namespace}/{service}:{chosen.port}"
+
+
+def port_of(service: Service, port: int | str) -> ServicePort | None:
+    """The TCP port of that number or name."""
+    for one in service.spec.ports:
+        if one.protocol == "TCP" and port == (one.port if isinstance(port, int) else one.name):
+            return one
+    return None

@@ -1,0 +1,95 @@
+"""What translation is told (`Policy`) and what it says (`Translation`): a snapshot, statuses and faults, all values."""
+
+import msgspec
+
+from pygateway import ir
+from pygateway.resources.gateway import RouteGroupKind
+from pygateway.resources.meta import Ref
+from pygateway.resources.routes import ParentReference
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not come from objects. `http_port` and `https_port` are where listeners on 80 and 443 are bound;
+    others are bound as they are. `addresses` are those at which Gateways can be reached."""
+
+    controller_name: str = "pygateway.dev/gateway-controller"
+    http_port: int = 8080
+    https_port: int = 8443
+    ingress_class: str = "pygateway"
+    addresses: tuple[str, ...] = ("127.0.0.1",)
+
+    def bind(self, port: int) -> int:
+        """The local port of a listener's `port`."""
+        return {80: self.http_port, 443: self.https_port}.get(port, port)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A fault in an object. `reason` is one word for programs, `message` is for people, `at` is the path of the field
+    (`spec.rules[1].filters[0].type`; empty = the whole object)."""
+
+    reason: str
+    message: str
+    at: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.message}" if self.at else self.message
+
+
+class Condition(msgspec.Struct, frozen=True, rename="camel"):
+    """A status condition without its time, which whoever writes it knows. `status` is "True" or "False"."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int
+
+
+class SupportedFeature(msgspec.Struct, frozen=True):
+    name: str
+
+
+class GatewayClassStatus(msgspec.Struct, frozen=True, rename="camel"):
+    conditions: tuple[Condition, ...]
+    supported_features: tuple[SupportedFeature, ...] = ()
+
+
+class ListenerStatus(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    supported_kinds: tuple[RouteGroupKind, ...]
+    attached_routes: int
+    conditions: tuple[Condition, ...]
+
+
+class StatusAddress(msgspec.Struct, frozen=True):
+    type: str
+    value: str
+
+
+class GatewayStatus(msgspec.Struct, frozen=True):
+    addresses: tuple[StatusAddress, ...]
+    conditions: tuple[Condition, ...]
+    listeners: tuple[ListenerStatus, ...]
+
+
+class RouteParentStatus(msgspec.Struct, frozen=True, rename="camel"):
+    parent_ref: ParentReference
+    controller_name: str
+    conditions: tuple[Condition, ...]
+
+
+class RouteStatus(msgspec.Struct, frozen=True):
+    """Our entries only; the list may hold other controllers' too."""
+
+    parents: tuple[RouteParentStatus, ...]
+
+
+Status = GatewayClassStatus | GatewayStatus | RouteStatus
+
+
+class Translation(msgspec.Struct, frozen=True):
+    """The whole outcome. `problems` has every fault of every object, also those that no condition can carry."""
+
+    snapshot: ir.Snapshot
+    statuses: dict[Ref, Status] = {}
+    problems: dict[Ref, tuple[Problem, ...]] = {}
