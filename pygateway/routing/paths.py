@@ -192,7 +192,7 @@ class PathIndex:
         route = first(self.exact.get(view.path), view)
         if route is None and self.patterns:
             route = self._find_pattern(view)
-        if route is None and view.path[:1] == "/":
+        if route is None and view.path.startswith("/"):
             if self.depth:
                 route = self._find_prefix(view)
             if route is None:

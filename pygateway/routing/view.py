@@ -21,16 +21,17 @@ class RequestView:
     it was received, also after filters changed `lines`.
     """
 
+    # Values in the class are defaults of every instance, which saves a plain head its assignments one by one.
     method: str
-    host: str
+    host: str = ""
     path: str
-    query: str
-    remote: str
+    query: str = ""
+    remote: str = ""
     lines: list[bytes]
-    _fields: dict[str, str] | None
-    _cookies: dict[str, str] | None
-    _parameters: dict[str, str] | None
-    _address: int
+    _fields: dict[str, str] | None = None
+    _cookies: dict[str, str] | None = None
+    _parameters: dict[str, str] | None = None
+    _address: int = _UNREAD
 
     def __init__(
         self, method: str, host: str, path: str, query: str = "", remote: str = "", lines: list[bytes] | None = None
@@ -41,10 +42,6 @@ class RequestView:
         self.query = query
         self.remote = remote
         self.lines = _NO_LINES if lines is None else lines
-        self._fields = None
-        self._cookies = None
-        self._parameters = None
-        self._address = _UNREAD
 
     def header(self, name: str) -> str | None:
         """All values of the field `name` (lower case) joined by a comma (cookies by "; "), or None. "host" answers
