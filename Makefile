@@ -5,6 +5,7 @@ PYTHON ?= python3
 PORT ?= 30800
 ADMIN ?= 30809
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 PLAIN := .venv
 COMPILED := .venv-compiled
@@ -48,6 +49,12 @@ types: $(PLAIN)/.installed ## mypy, strict
 contracts: $(PLAIN)/.installed ## import-linter: who may import whom
 	$(PLAIN)/bin/lint-imports
 
+bench: ## pygateway, nginx, HAProxy and Envoy side by side; about ten minutes (BENCH_ARGS=…)
+	@$(PYTHON) -m benchmarks.run $(BENCH_ARGS)
+
+bench-smoke: ## a minute of it, to see that it runs; no bars
+	@$(PYTHON) -m benchmarks.run --quick --only pygateway,nginx
+
 format: $(PLAIN)/.installed ## let ruff rewrite what it can
 	$(PLAIN)/bin/ruff check --fix .
 	$(PLAIN)/bin/ruff format .
@@ -59,7 +66,7 @@ clean: ## remove everything that was made here
 	find pygateway tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(PLAIN)/.installed: pyproject.toml setup.py
-	@tools/packages build
+	@tools/packages
 	@echo 'Installing the plain form and the tools into $(PLAIN)'
 	@$(PYTHON) -m venv $(PLAIN)
 	@PYGATEWAY_COMPILE=0 $(PLAIN)/bin/pip install --quiet --editable '.[dev]'
@@ -67,7 +74,7 @@ $(PLAIN)/.installed: pyproject.toml setup.py
 
 # A stale build/ would end up in the wheel: setuptools packs whatever lies there.
 $(WHEEL): $(SOURCES)
-	@tools/packages build
+	@tools/packages
 	@test -x $(COMPILED)/bin/pip || $(PYTHON) -m venv $(COMPILED)
 	@echo 'Building the wheel (compiling takes a minute or two)'
 	@rm -rf build dist
