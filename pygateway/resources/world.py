@@ -6,7 +6,15 @@ from typing import Final
 
 import msgspec
 
-from pygateway.resources.apisix import ApisixRoute
+from pygateway.resources.apisix import (
+    ApisixClusterConfig,
+    ApisixConsumer,
+    ApisixGlobalRule,
+    ApisixPluginConfig,
+    ApisixRoute,
+    ApisixTls,
+    ApisixUpstream,
+)
 from pygateway.resources.core import EndpointSlice, Namespace, Service
 from pygateway.resources.gateway import GROUP, Gateway, GatewayClass, ReferenceGrant
 from pygateway.resources.ingress import Ingress, IngressClass
@@ -36,6 +44,8 @@ class KindInfo(msgspec.Struct, frozen=True):
 
 
 _BETA: Final = ("v1", "v1beta1")
+_APISIX: Final = "apisix.apache.org"
+_OLD: Final = ("v2", "v2beta3")
 
 # A new kind: its struct, one line here, one map in World.
 KINDS: Final = (
@@ -48,7 +58,23 @@ KINDS: Final = (
     KindInfo(GROUP, _BETA, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
     KindInfo("networking.k8s.io", ("v1",), "Ingress", "ingresses", Ingress, True, "ingresses"),
     KindInfo("networking.k8s.io", ("v1",), "IngressClass", "ingressclasses", IngressClass, False, "ingress_classes"),
-    KindInfo("apisix.apache.org", ("v2", "v2beta3"), "ApisixRoute", "apisixroutes", ApisixRoute, True, "apisix_routes"),
+    KindInfo(_APISIX, _OLD, "ApisixRoute", "apisixroutes", ApisixRoute, True, "apisix_routes"),
+    KindInfo(_APISIX, _OLD, "ApisixUpstream", "apisixupstreams", ApisixUpstream, True, "apisix_upstreams"),
+    KindInfo(_APISIX, _OLD, "ApisixTls", "apisixtlses", ApisixTls, True, "apisix_tlses"),
+    KindInfo(_APISIX, _OLD, "ApisixConsumer", "apisixconsumers", ApisixConsumer, True, "apisix_consumers"),
+    KindInfo(
+        _APISIX, _OLD, "ApisixPluginConfig", "apisixpluginconfigs", ApisixPluginConfig, True, "apisix_plugin_configs"
+    ),
+    KindInfo(_APISIX, _OLD, "ApisixGlobalRule", "apisixglobalrules", ApisixGlobalRule, True, "apisix_global_rules"),
+    KindInfo(
+        _APISIX,
+        _OLD,
+        "ApisixClusterConfig",
+        "apisixclusterconfigs",
+        ApisixClusterConfig,
+        False,
+        "apisix_cluster_configs",
+    ),
 )
 
 
@@ -69,6 +95,12 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     ingresses: Mapping[str, Ingress] = {}
     ingress_classes: Mapping[str, IngressClass] = {}
     apisix_routes: Mapping[str, ApisixRoute] = {}
+    apisix_upstreams: Mapping[str, ApisixUpstream] = {}
+    apisix_tlses: Mapping[str, ApisixTls] = {}
+    apisix_consumers: Mapping[str, ApisixConsumer] = {}
+    apisix_plugin_configs: Mapping[str, ApisixPluginConfig] = {}
+    apisix_global_rules: Mapping[str, ApisixGlobalRule] = {}
+    apisix_cluster_configs: Mapping[str, ApisixClusterConfig] = {}
 
     def slices_of(self, service: str) -> tuple[EndpointSlice, ...]:
         """The EndpointSlices of the Service "namespace/name", by name."""

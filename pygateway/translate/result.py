@@ -25,11 +25,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 class Problem(msgspec.Struct, frozen=True):
     """A fault in an object. `reason` is one word for programs, `message` is for people, `at` is the path of the field
-    (`spec.rules[1].filters[0].type`; empty = the whole object)."""
+    (`spec.rules[1].filters[0].type`; empty = the whole object). A `note` is worth knowing and no fault: an object
+    that is left to another controller."""
 
     reason: str
     message: str
     at: str = ""
+    note: bool = False
 
     def __str__(self) -> str:
         return f"{self.at}: {self.message}" if self.at else self.message
@@ -84,7 +86,11 @@ class RouteStatus(msgspec.Struct, frozen=True):
     parents: tuple[RouteParentStatus, ...]
 
 
-Status = GatewayClassStatus | GatewayStatus | RouteStatus
+class ApisixStatus(msgspec.Struct, frozen=True):
+    conditions: tuple[Condition, ...]
+
+
+Status = GatewayClassStatus | GatewayStatus | RouteStatus | ApisixStatus
 
 
 class Translation(msgspec.Struct, frozen=True):
