@@ -1,0 +1,86 @@
+"""pygateway: one worker, everything at its default; the compiled wheel and the plain one, each on its own."""
+
+import contextlib
+import functools
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.install import pygateway_environment
+from benchmarks.processes import free_port, running
+from benchmarks.proxies.contender import LOG_FIELDS, Contender, Running, Setup
+
+_LOG_NAMES = {name: name for name in LOG_FIELDS} | {"bytes": "bytes_out", "duration": "duration_ms"}
+ROUTE = """\
+apiVersion: apisix.apache.org/v2
+kind: ApisixRoute
+metadata: {name: left-right, namespace: default}
+spec:
+  http:
+    - name: left
+      match: {paths: ["/left*"]}
+      backends: [{serviceName: left, servicePort: 80}]
+    - name: right
+      match: {paths: ["/right*"]}
+      backends: [{serviceName: right, servicePort: 80}]
+"""
+_SERVICE = """\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: SIDE, namespace: default}
+spec:
+  selector: {app: SIDE}
+  ports: [{port: 80}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: SIDE-1
+  namespace: default
+  labels: {kubernetes.io/service-name: SIDE}
+addressType: IPv4
+ports: [{name: "", port: PORT, protocol: TCP}]
+endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
+"""
+
+
+def services(setup: Setup) -> str:
+    """The Services left and right with their EndpointSlices, which hold the backend's two ports."""
+    ports = {"left": setup.left, "right": setup.right}
+    return "".join(_SERVICE.replace("SIDE", side).replace("PORT", str(port)) for side, port in ports.items())
+
+
+@contextlib.contextmanager
+def serve(setup: Setup, compiled: bool, manifests: Path) -> Iterator[Running]:
+    """`pygateway run` on these manifests, in one form, with one worker."""
+    environment = pygateway_environment(setup.cache, compiled=compiled)
+    port, admin = free_port(), free_port()
+    log = setup.folder / "access.log"
+    command = [environment / "bin" / "pygateway", "run", "-f", manifests, "--http", port, "--admin", admin]
+    command += ["--workers", 1, "--addresses", "127.0.0.1", "--access-log-path", log]
+    output = setup.folder / "stdout.txt"
+    with running("pygateway", [str(word) for word in command], setup.folder, output=output) as product:
+        product.wait_for_port(port)
+        yield Running(product, port, _version(environment), log, _LOG_NAMES)
+
+
+@contextlib.contextmanager
+def run(setup: Setup, compiled: bool) -> Iterator[Running]:
+    """The two routes that the other proxies have as well, as an ApisixRoute."""
+    manifests = setup.write("manifests.yaml", ROUTE + services(setup))
+    with serve(setup, compiled, manifests) as serving:
+        yield serving
+
+
+def _version(environment: Path) -> str:
+    code = "from importlib.metadata import version; print(version('pygateway'), '(uvloop', version('uvloop') + ')')"
+    done = subprocess.run([environment / "bin" / "python", "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+_NOTES = "`--workers 1`; log through a 64 KiB buffer, flushed each 50 ms; supervisor and control are counted in"
+PYGATEWAY = Contender("pygateway", "pygateway", f"compiled by mypyc; {_NOTES}", functools.partial(run, compiled=True))
+PYGATEWAY_PLAIN = Contender(
+    "pygateway-plain", "pygateway, not compiled", f"plain Python; {_NOTES}", functools.partial(run, compiled=False)
+)

@@ -1,0 +1,96 @@
+"""The report of a run: Markdown for people, and its place in docs/performance.md."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import NotPossibleError
+
+BEGIN = "<!-- benchmarks: begin -->"
+END = "<!-- benchmarks: end -->"
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """The whole report, without a heading, so that it can be part of a page."""
+    parts = [_table(results), _reading(results), _bars(results), _contenders(results), _machine(results)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def publish(text: str, page: str) -> str:
+    """The page with everything between its two markers replaced. Raises NotPossibleError when it has no markers."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise NotPossibleError(f"the page has no place for the report: it needs the lines {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n{text}{END}{tail}"
+
+
+def _table(results: Mapping[str, Any]) -> str:
+    kinds = results["heads"]
+    if not kinds:
+        return ""
+    head = "| CPU µs per request |"
+    rule = "|---|"
+    for kind in kinds:
+        head += f" {kind} heads | times nginx | times Envoy |"
+        rule += "---:|---:|---:|"
+    names = sorted(next(iter(kinds.values())), key=lambda name: next(iter(kinds.values()))[name]["cpu_us"]["median"])
+    lines = [head, rule]
+    for name in names:
+        cells = [cell for kind in kinds for cell in _cells(kinds[kind][name])]
+        title = results["contenders"][name]["title"]
+        lines.append(f"| {'**' + title + '**' if name.startswith('pygateway') else title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    cpu = row["cpu_us"]
+    ratios = [row["ratio"].get(name) for name in ("nginx", "envoy")]
+    return [
+        f"{cpu['median']:.1f} ({cpu['low']:.1f} to {cpu['high']:.1f})",
+        *(f"{ratio['median']:.2f}" if ratio else "" for ratio in ratios),
+    ]
+
+
+def _reading(results: Mapping[str, Any]) -> str:
+    method = results["method"]
+    if not results["heads"]:
+        return ""
+    return (
+        f"Medians of {method['rounds']} rounds of {method['seconds']} s (lowest to highest in brackets). The rounds "
+        "are interleaved: each proxy in turn, then all again. A ratio is the median of the ratios round by round."
+    )
+
+
+def _bars(results: Mapping[str, Any]) -> str:
+    if not results["bars"]:
+        return ""
+    lines = ["| bar | measured | at most | |", "|---|---:|---:|---|"]
+    for bar in results["bars"]:
+        form = "{:.2f}" if bar["unit"] == "x" else "{:,.0f} bytes"
+        value, limit = form.format(bar["value"]), form.format(bar["limit"])
+        lines.append(f"| {bar['name']} | {value} | {limit} | {'holds' if bar['holds'] else '**broken**'} |")
+    return "\n".join(lines)
+
+
+def _contenders(results: Mapping[str, Any]) -> str:
+    lines = []
+    for entry in results["contenders"].values():
+        version = f" {entry['version']}" if entry["version"] else ""
+        lines.append(f"- {entry['title']}{version}: {entry['notes']}.")
+    return "\n".join(lines)
+
+
+def _machine(results: Mapping[str, Any]) -> str:
+    machine = results["machine"]
+    return (
+        f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory']}; {machine['system']}, Linux "
+        f"{machine['kernel']}, Python {machine['python']}; {machine['wrk']}. Measured on {machine['when']}."
+    )
+
+
+def write_page(text: str, page: Path) -> None:
+    """Puts the report between the markers of docs/performance.md."""
+    if not page.exists():
+        raise NotPossibleError(f"{page} does not exist")
+    page.write_text(publish(text, page.read_text()))
