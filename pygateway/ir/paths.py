@@ -15,6 +15,8 @@ from typing import Final
 
 _UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _PLAIN: Final = (_UNRESERVED + "!$&'()*+,;=:@/").encode()  # RFC 3986 pchar without "%", and "/"
+# Changes every other byte. A table alone takes a third of the time of deleting: no table has to be made from the bytes.
+_PLAIN_ONLY: Final = bytes(byte if byte in _PLAIN else 0x2F for byte in range(256))
 _HEX: Final = "0123456789abcdefABCDEF"
 _REFUSED: Final = "\x00\r\n"
 
@@ -47,12 +49,12 @@ def canonical(raw: str) -> str:
     control character, blank, "#", "?" or non-ASCII character, ".." above the root.
     """
     try:
-        rest = raw.encode("ascii").translate(None, _PLAIN)
+        data = raw.encode("ascii")
     except UnicodeEncodeError:
         raise PathError("non-ascii-path", "the path holds characters outside ASCII") from None
-    if not rest and "/." not in raw and raw[:1] == "/":
+    if data.translate(_PLAIN_ONLY) == data and "/." not in raw and raw[:1] == "/":
         return raw
-    return _normal(raw, rest)
+    return _normal(raw, data.translate(None, _PLAIN))
 
 
 def canonical_config(raw: str) -> str:

@@ -9,16 +9,21 @@ from pygateway.dataplane.http1.names import is_token
 CRLF: Final = b"\r\n"
 FIELD_TEXT: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 """What a line may hold (RFC 9110 section 5.5)."""
+_NO_CONTROLS: Final = bytes(byte if byte in FIELD_TEXT or byte in CRLF else 0x20 for byte in range(256))
+"""Changes every byte that has no place in a head. With a table alone `translate` is much faster than with deletion."""
 LONGEST_LENGTH: Final = 18
 """Digits of a Content-Length: what a signed 64-bit integer holds for certain."""
 
 
 def split_head(head: bytes, limits: Limits) -> list[bytes]:
-    """The lines of a head, each of which is nothing but field text (RFC 9110 section 5.5)."""
-    lines = head.split(CRLF)
-    count = len(lines)
-    if len(head.translate(None, FIELD_TEXT)) != 2 * (count - 1):
+    """The lines of a head, at least one, each of which is nothing but field text (RFC 9110 section 5.5)."""
+    lines = head.splitlines()
+    # Split at every CR, LF and CRLF, joined by CRLF: the same bytes only when each line end was a CRLF.
+    if head.translate(_NO_CONTROLS) != head or CRLF.join(lines) != head:
         raise BadMessage(400, stray(head))
+    count = len(lines)
+    if count == 0:
+        raise BadMessage(400, "bad-request-line")
     size = len(head)
     if size > limits.header_bytes:
         raise BadMessage(431, "header-bytes")

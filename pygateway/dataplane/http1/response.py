@@ -8,6 +8,17 @@ from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http1.fields import check_chunked, length_of, split_head
 from pygateway.dataplane.http1.head import BLANK
 from pygateway.dataplane.http1.limits import Limits
+from pygateway.dataplane.http1.names import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    DATE,
+    KEPT,
+    PLAIN,
+    REPEATABLE,
+    RESPONSE_NAMES,
+    TRANSFER_ENCODING,
+    UPGRADE,
+)
 
 _NO_NAMES: Final[list[bytes]] = []
 _STATUSES: Final[dict[bytes, int]] = {str(status).encode(): status for status in range(100, 1000)}
@@ -26,35 +37,26 @@ class ResponseHead:
     """1 for HTTP/1.1, 0 for HTTP/1.0."""
     lines: list[bytes]
     """End-to-end fields as b"Name: value", in order."""
-    has_body: bool
+    has_body: bool = True
     keep_alive: bool
-    content_length: int
+    content_length: int = -1
     """-1 when there is none to pass on. In an answer to HEAD and in a 304 it is only said, there is no body."""
-    chunked: bool
-    close_delimited: bool
-    upgrade: str
+    chunked: bool = False
+    close_delimited: bool = False
+    upgrade: str = ""
     """The protocol that a 101 switches to, in lower case, or ""."""
-    has_date: bool
+    has_date: bool = False
 
-    _options: int
-    _named: list[bytes]
-    _upgrades: int
+    _options: int = 0
+    _named: list[bytes] = _NO_NAMES
+    _upgrades: int = 0
 
     def __init__(self, status: int, reason: bytes, minor: int) -> None:
         self.status = status
         self.reason = reason
         self.minor = minor
-        self.lines = []
-        self.has_body = True
+        self.lines = _NO_NAMES
         self.keep_alive = minor > 0
-        self.content_length = -1
-        self.chunked = False
-        self.close_delimited = False
-        self.upgrade = ""
-        self.has_date = False
-        self._options = 0
-        self._named = _NO_NAMES
-        self._upgrades = 0
 
 
 def parse_response(head: bytes, request_method: str, limits: Limits) -> ResponseHead:
@@ -63,7 +65,7 @@ def parse_response(head: bytes, request_method: str, limits: Limits) -> Response
     Raises BadMessage; its status is of no meaning, as a client is told 502.
     """
     lines = split_head(head, limits)
-    response = _status_line(lines[0], limits)
+    response = _status_line(lines.pop(0), limits)
     _fields(response, lines)
     _finish(response, request_method)
     return response
@@ -88,42 +90,43 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
 
 
 def _fields(response: ResponseHead, lines: list[bytes]) -> None:
-    kept = response.lines
+    """Sorts the fields: `lines` without the status line. The same loop as for requests, and for the same reasons."""
+    known = RESPONSE_NAMES
     seen = 0
-    for index in range(1, len(lines)):
-        line = lines[index]
+    kept = 0
+    for line in lines:
         name, _, value = line.partition(b":")
-        code = names.RESPONSE_NAMES.get(name, -1)
-        if code < 0 or len(value) < 2 or value[0] != BLANK or value[1] <= BLANK or value[-1] <= BLANK:
-            line = names.tidy(line, index == 1)
+        code = known.get(name, -1)
+        if code < 0 or not value or value[0] != BLANK or value[-1] <= BLANK or value[1] <= BLANK:
+            line = names.tidy(line, not kept and not seen)  # noqa: PLW2901 - the field in its tidy form
             value = line[len(name) + 1 :]
             if code < 0:
                 code = names.learn(name, True)
-        if code == names.PLAIN:
-            kept.append(line)
-            continue
-        if code & seen and not code & names.REPEATABLE:
-            raise BadMessage(400, names.repeated(name))
-        seen |= code
-        if code >= names.KEPT:
-            kept.append(line)
-            if code == names.DATE:
-                response.has_date = True
-        else:
-            _consume(response, code, value[1:])
+        if code != PLAIN:
+            if code & seen and not code & REPEATABLE:
+                raise BadMessage(400, names.repeated(name))
+            seen |= code
+            if code < KEPT:
+                _consume(response, code, value[1:])
+                continue
+        lines[kept] = line
+        kept += 1
+    del lines[kept:]
+    response.lines = lines
+    response.has_date = bool(seen & DATE)
 
 
 def _consume(response: ResponseHead, code: int, value: bytes) -> None:
-    if code == names.CONTENT_LENGTH:
+    if code == CONTENT_LENGTH:
         response.content_length = length_of(value)
-    elif code == names.TRANSFER_ENCODING:
+    elif code == TRANSFER_ENCODING:
         check_chunked(value)
         response.chunked = True
-    elif code == names.CONNECTION:
+    elif code == CONNECTION:
         if response._named is _NO_NAMES:
             response._named = []
         response._options |= hop.options(value, response._named)
-    elif code == names.UPGRADE:
+    elif code == UPGRADE:
         response._upgrades += 1
         response.upgrade = hop.protocol(value) if response._upgrades == 1 else ""
 
