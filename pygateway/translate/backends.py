@@ -1,6 +1,6 @@
 """From a reference to a Service port to the name of a cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final
 
 from pygateway.resources.core import Service, ServicePort
@@ -13,14 +13,15 @@ _FOREIGN: Final = frozenset(
 
 
 def resolve(
-    services: Mapping[str, Service], namespace: str, service: str, port: int | str, at: str = ""
+    lookup: Callable[[str], Service | None], namespace: str, service: str, port: int | str, at: str = ""
 ) -> str | Problem:
     """The name of the cluster behind a port (number or name) of a Service: "<namespace>/<service>:<port number>".
 
-    Whether it has endpoints is not asked. A Problem has one of the reasons BackendNotFound, InvalidKind and
-    UnsupportedProtocol (Gateway API, condition ResolvedRefs) and lies at field path `at`.
+    `lookup` finds a Service by "namespace/name". Whether it has endpoints is not asked. A Problem has one of the
+    reasons BackendNotFound, InvalidKind and UnsupportedProtocol (Gateway API, condition ResolvedRefs) and lies at field
+    path `at`.
     """
-    found = services.get(f"{namespace}/{service}")
+    found = lookup(f"{namespace}/{service}")
     if found is None:
         return Problem("BackendNotFound", f"Service {namespace}/{service} does not exist", at)
     if found.spec.type == "ExternalName":

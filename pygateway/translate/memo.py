@@ -1,0 +1,113 @@
+"""Memory of translation: an object is translated again only when it, or something that it looked up, has changed.
+
+Translating one object goes through a `Reads`, which notes every question and its answer. The result holds as long as
+the object is the same and every one of those questions has the same answer; nothing needs to know what depends on what.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+
+from pygateway.resources.core import Namespace, Service
+from pygateway.resources.gateway import ReferenceGrant
+from pygateway.resources.ingress import IngressClass
+from pygateway.translate.listeners import GatewayView
+
+_Object = TypeVar("_Object")
+_Result = TypeVar("_Result")
+_Value = TypeVar("_Value")
+
+
+class Tables(msgspec.Struct, frozen=True):
+    """What an object may look up. `grants` are by the namespace they lie in, `gateways` only ours."""
+
+    services: Mapping[str, Service]
+    namespaces: Mapping[str, Namespace]
+    grants: Mapping[str, tuple[ReferenceGrant, ...]]
+    gateways: Mapping[str, GatewayView]
+    ingress_classes: Mapping[str, IngressClass]
+
+
+class Reads:
+    """The tables, seen by one object."""
+
+    __slots__ = ("_tables", "_told")
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._told: dict[tuple[str, str], object] = {}
+
+    def service(self, key: str) -> Service | None:
+        return self._note("services", key, self._tables.services.get(key))
+
+    def namespace(self, name: str) -> Namespace | None:
+        return self._note("namespaces", name, self._tables.namespaces.get(name))
+
+    def grants(self, namespace: str) -> tuple[ReferenceGrant, ...]:
+        return self._note("grants", namespace, self._tables.grants.get(namespace)) or ()
+
+    def gateway(self, key: str) -> GatewayView | None:
+        return self._note("gateways", key, self._tables.gateways.get(key))
+
+    def ingress_classes(self) -> Mapping[str, IngressClass]:
+        """All of them: which one is the default depends on all."""
+        return self._note("ingress_classes", "", self._tables.ingress_classes)
+
+    def still_hold(self, tables: Tables) -> bool:
+        """Whether every question so far has the same answer in `tables`."""
+        for (table, key), answer in self._told.items():
+            found = getattr(tables, table)
+            if (found.get(key) if key else found) is not answer:
+                return False
+        return True
+
+    def _note(self, table: str, key: str, answer: _Value) -> _Value:
+        self._told[table, key] = answer
+        return answer
+
+
+class Memo(Generic[_Object, _Result]):
+    """The results of one kind of object."""
+
+    def __init__(self, make: Callable[[_Object, Reads], _Result]) -> None:
+        self._make = make
+        self._objects: Mapping[str, _Object] | None = None
+        self._tables: Tables | None = None
+        self._kept: dict[str, tuple[_Object, Reads, _Result]] = {}
+        self._results: dict[str, _Result] = {}
+
+    def run(self, objects: Mapping[str, _Object], tables: Tables) -> dict[str, _Result]:
+        """The result of every object by key; the very same dict when no result is new."""
+        if objects is self._objects and tables is self._tables:
+            return self._results
+        kept = {key: self._one(key, objects[key], tables) for key in sorted(objects)}
+        results = {key: entry[2] for key, entry in kept.items()}
+        self._objects, self._tables, self._kept = objects, tables, kept
+        self._results = same(self._results, results)
+        return self._results
+
+    def _one(self, key: str, one: _Object, tables: Tables) -> tuple[_Object, Reads, _Result]:
+        before = self._kept.get(key)
+        if before is not None and (before[0] is one or before[0] == one) and before[1].still_hold(tables):
+            return before
+        reads = Reads(tables)
+        return one, reads, self._make(one, reads)
+
+
+def same(old: dict[str, _Value], new: dict[str, _Value]) -> dict[str, _Value]:
+    """`old` when `new` has the very same values in the same order, else `new`."""
+    if len(old) == len(new) and all(
+        key == old_key and value is old[old_key] for (key, value), old_key in zip(new.items(), old, strict=True)
+    ):
+        return old
+    return new
+
+
+def kept(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> dict[str, _Value]:
+    """`new`, with the values of `old` where they are equal, so that what has not changed stays the same object."""
+    merged: dict[str, _Value] = {}
+    for key, value in new.items():
+        before = old.get(key)
+        merged[key] = before if before is not None and before == value else value
+    return merged
