@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from pygateway.resources.apisix import ApisixUpstream
 from pygateway.resources.core import Namespace, Service
 from pygateway.resources.gateway import ReferenceGrant
 from pygateway.resources.ingress import IngressClass
@@ -27,6 +28,7 @@ class Tables(msgspec.Struct, frozen=True):
     grants: Mapping[str, tuple[ReferenceGrant, ...]]
     gateways: Mapping[str, GatewayView]
     ingress_classes: Mapping[str, IngressClass]
+    upstreams: Mapping[str, ApisixUpstream]
 
 
 class Reads:
@@ -53,6 +55,9 @@ class Reads:
     def ingress_classes(self) -> Mapping[str, IngressClass]:
         """All of them: which one is the default depends on all."""
         return self._note("ingress_classes", "", self._tables.ingress_classes)
+
+    def upstream(self, key: str) -> ApisixUpstream | None:
+        return self._note("upstreams", key, self._tables.upstreams.get(key))
 
     def still_hold(self, tables: Tables) -> bool:
         """Whether every question so far has the same answer in `tables`."""
