@@ -14,6 +14,7 @@ from pygateway.translate.result import Problem
 
 NGINX: Final = "nginx.ingress.kubernetes.io/"
 APISIX: Final = "k8s.apisix.apache.org/"
+_CANARY: Final = NGINX + "canary"
 
 
 def _names(text: str) -> frozenset[str]:
@@ -70,13 +71,13 @@ def judge(annotations: Mapping[str, str]) -> Verdict:
     return Verdict(
         problems=tuple(_problem(name, guards) for name, guards in found),
         guard=next((name for name, guards in found if guards), ""),
-        canary=annotations.get(NGINX + "canary", "").strip().lower() == "true",
+        canary=any(name == _CANARY for name, _ in found),
         websocket=annotations.get(APISIX + "enable-websocket", "true").strip().lower() != "false",
     )
 
 
 def _problem(name: str, guards: bool) -> Problem:
-    effect = ": its paths answer 503" if guards else ""
+    effect = ": the object is not served" if name == _CANARY else ": the object's paths answer 503" if guards else ""
     return Problem("NotSupported", f"annotation {name} is not supported yet{effect}", f"metadata.annotations.{name}")
 
 

@@ -24,7 +24,12 @@ def wants_tls(upstream: ApisixUpstream, port: int) -> bool:
     """Whether traffic to this port of the Service is meant to be encrypted."""
     levels: list[ApisixUpstreamSpec | UpstreamPort] = [upstream.spec]
     levels += [level for level in upstream.spec.port_level_settings if level.port == port]
-    return any(level.scheme.lower() in _TLS or level.tls_secret is not None for level in levels)
+    return any(_encrypts("scheme", level.scheme) or _encrypts("tls_secret", level.tls_secret) for level in levels)
+
+
+def _encrypts(field: str, value: Any) -> bool:
+    """Whether a setting means that the backends are spoken to over TLS."""
+    return value is not None if field == "tls_secret" else field == "scheme" and value.lower() in _TLS
 
 
 def upstream_problems(upstream: ApisixUpstream) -> tuple[Problem, ...]:
@@ -40,7 +45,8 @@ def _settings(level: ApisixUpstreamSpec | UpstreamPort, at: str) -> Iterator[Pro
             for index, port in enumerate(value):
                 yield from _settings(port, f"{at}.{name}[{index}]")
         elif field not in {"ingress_class_name", "port"} and not _is_default(field, value):
-            yield Problem("NotSupported", f"{name} is not supported yet: it is not applied", f"{at}.{name}")
+            effect = "the Service answers 503" if _encrypts(field, value) else "it is not applied"
+            yield Problem("NotSupported", f"{name} is not supported yet: {effect}", f"{at}.{name}")
 
 
 def _is_default(field: str, value: Any) -> bool:
