@@ -1,0 +1,156 @@
+"""What /metrics says, as a prometheus_client collector over sums that were gathered just before.
+
+Label values come from the configuration (names of routes, listeners and clusters) and from fixed sets, never from
+requests, so their number is bounded.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Final
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+import pygateway
+from pygateway.observe.counters import BUCKETS_MS
+from pygateway.observe.logs import program_form
+from pygateway.observe.tally import Totals
+
+_LE: Final = [*(str(bound / 1000) for bound in BUCKETS_MS), "+Inf"]
+
+
+class Report(msgspec.Struct):
+    """Everything that is known at one scrape."""
+
+    totals: Totals
+    generation: int
+    acknowledged: int
+    propagation_seconds: float
+    propagation_count: int
+    workers: dict[str, int]
+    worker_restarts: int
+    control_restarts: int
+    problems: int
+
+
+class GatewayCollector(Collector):
+    """Set `report`, then let the registry collect."""
+
+    def __init__(self) -> None:
+        self.report: Report | None = None
+
+    def collect(self) -> Iterable[Metric]:
+        if self.report is not None:
+            yield from _requests(self.report.totals)
+            yield from _connections(self.report.totals)
+            yield from _upstreams(self.report.totals)
+            yield from _configuration(self.report)
+            yield from _processes(self.report)
+
+
+def registry_of(collector: GatewayCollector) -> CollectorRegistry:
+    """A registry of that collector alone."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return registry
+
+
+def _requests(totals: Totals) -> Iterator[Metric]:
+    labels = ["route", "listener"]
+    requests = CounterMetricFamily("pygateway_requests", "Requests answered.", labels=[*labels, "code"])
+    durations = HistogramMetricFamily(
+        "pygateway_request_duration_seconds", "From the first byte of a request to the last of its answer.",
+        labels=labels,
+    )  # fmt: skip
+    received = CounterMetricFamily("pygateway_request_bytes", "Bytes of requests, heads included.", labels=labels)
+    sent = CounterMetricFamily("pygateway_response_bytes", "Bytes of responses, heads included.", labels=labels)
+    for (route, listener), counters in totals.routes.items():
+        key = [route, listener]
+        for code, count in counters.codes.items():
+            requests.add_metric([*key, str(code)], count)
+        cumulative = accumulate(counters.buckets)
+        durations.add_metric(key, [(le, float(n)) for le, n in zip(_LE, cumulative, strict=True)], counters.seconds)
+        received.add_metric(key, counters.bytes_in)
+        sent.add_metric(key, counters.bytes_out)
+    flags = CounterMetricFamily(
+        "pygateway_failed_exchanges", "Exchanges by the reason that the access log shows.", labels=["flag"]
+    )
+    for flag, count in totals.flags.items():
+        flags.add_metric([flag], count)
+    return iter((requests, durations, received, sent, flags))
+
+
+def _connections(totals: Totals) -> Iterator[Metric]:
+    yield GaugeMetricFamily("pygateway_connections", "Client connections that are open.", totals.connections)
+    yield CounterMetricFamily("pygateway_accepted_connections", "Client connections accepted.", totals.accepted)
+    refusals = CounterMetricFamily(
+        "pygateway_limit_refusals", "What was refused, by the name of the limit.", labels=["limit"]
+    )
+    for limit, count in totals.limits.items():
+        refusals.add_metric([limit], count)
+    yield refusals
+    yield CounterMetricFamily(
+        "pygateway_access_log_lost_lines", "Access log lines that a stalled reader cost.", totals.log_lost
+    )
+
+
+def _upstreams(totals: Totals) -> Iterator[Metric]:
+    labels = ["cluster"]
+    states = GaugeMetricFamily("pygateway_upstream_connections", "Connections to backends.", labels=[*labels, "state"])
+    opened = CounterMetricFamily("pygateway_upstream_opened", "Connections to backends opened.", labels=labels)
+    reused = CounterMetricFamily("pygateway_upstream_reused", "Requests over a kept connection.", labels=labels)
+    retries = CounterMetricFamily("pygateway_upstream_retries", "Further tries.", labels=labels)
+    ejected = GaugeMetricFamily("pygateway_upstream_ejected", "Endpoints at rest, summed over workers.", labels=labels)
+    ejections = CounterMetricFamily("pygateway_upstream_ejections", "Endpoints laid to rest.", labels=labels)
+    failures = CounterMetricFamily(
+        "pygateway_upstream_failures", "Failed tries by kind of error.", labels=[*labels, "kind"]
+    )
+    for name, counters in totals.clusters.items():
+        states.add_metric([name, "active"], counters.active)
+        states.add_metric([name, "idle"], counters.idle)
+        opened.add_metric([name], counters.opened)
+        reused.add_metric([name], counters.reused)
+        retries.add_metric([name], counters.retries)
+        ejected.add_metric([name], counters.ejected)
+        ejections.add_metric([name], counters.ejections)
+        for kind, count in counters.failures.items():
+            failures.add_metric([name, kind], count)
+    return iter((states, opened, reused, retries, ejected, ejections, failures))
+
+
+def _configuration(report: Report) -> Iterator[Metric]:
+    yield GaugeMetricFamily("pygateway_config_generation", "Newest published configuration.", report.generation)
+    yield GaugeMetricFamily(
+        "pygateway_config_acknowledged_generation", "Configuration in effect in every ready worker.",
+        report.acknowledged,
+    )  # fmt: skip
+    yield GaugeMetricFamily(
+        "pygateway_config_apply_seconds", "What the last change took in the slowest worker.",
+        report.totals.apply_seconds,
+    )  # fmt: skip
+    yield SummaryMetricFamily(
+        "pygateway_config_propagation_seconds", "From a change at its source until it is in effect in every worker.",
+        count_value=report.propagation_count, sum_value=report.propagation_seconds,
+    )  # fmt: skip
+    yield GaugeMetricFamily("pygateway_config_problems", "Faults in the configured objects.", report.problems)
+
+
+def _processes(report: Report) -> Iterator[Metric]:
+    workers = GaugeMetricFamily("pygateway_workers", "Worker processes.", labels=["state"])
+    for state, count in report.workers.items():
+        workers.add_metric([state], count)
+    yield workers
+    yield CounterMetricFamily(
+        "pygateway_worker_restarts", "Workers that died and were replaced.", report.worker_restarts
+    )
+    yield CounterMetricFamily("pygateway_control_restarts", "Times that control died.", report.control_restarts)
+    yield InfoMetricFamily("pygateway_build", "What runs.", {"version": pygateway.__version__, "form": program_form()})

@@ -1,0 +1,103 @@
+"""Adding up what workers counted, so that totals never fall: a worker that is gone leaves its counts behind."""
+
+from typing import Final
+
+from pygateway.observe.counters import BUCKETS_MS, ClusterCounters, RouteCounters, WorkerCounters
+
+_BUCKETS: Final = len(BUCKETS_MS) + 1
+
+
+class Totals:
+    """Sums over workers. Gauges (`connections`, `active`, `idle`, `ejected`, `apply_seconds`) are of living workers;
+    `apply_seconds` is the greatest."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.connections = 0
+        self.log_lost = 0
+        self.apply_seconds = 0.0
+        self.routes: dict[tuple[str, str], RouteCounters] = {}
+        self.clusters: dict[str, ClusterCounters] = {}
+        self.limits: dict[str, int] = {}
+        self.flags: dict[str, int] = {}
+
+    def add(self, one: WorkerCounters, *, living: bool) -> None:
+        """Add what one worker counted."""
+        self.accepted += one.accepted
+        self.log_lost += one.log_lost
+        for route in one.routes:
+            self._add_route(route)
+        for cluster in one.clusters:
+            self._add_cluster(cluster, living=living)
+        _add_up(self.limits, one.limits)
+        _add_up(self.flags, one.flags)
+        if living:
+            self.connections += one.connections
+            self.apply_seconds = max(self.apply_seconds, one.apply_seconds)
+
+    def merge(self, other: "Totals") -> None:
+        """Add other totals, of workers that are gone."""
+        self.accepted += other.accepted
+        self.log_lost += other.log_lost
+        for route in other.routes.values():
+            self._add_route(route)
+        for cluster in other.clusters.values():
+            self._add_cluster(cluster, living=False)
+        _add_up(self.limits, other.limits)
+        _add_up(self.flags, other.flags)
+
+    def _add_route(self, one: RouteCounters) -> None:
+        key = (one.route, one.listener)
+        total = self.routes.get(key)
+        if total is None:
+            total = self.routes[key] = RouteCounters(one.route, one.listener, {}, [0] * _BUCKETS, 0.0, 0, 0)
+        for code, count in one.codes.items():
+            total.codes[code] = total.codes.get(code, 0) + count
+        total.buckets = [a + b for a, b in zip(total.buckets, one.buckets, strict=True)]
+        total.seconds += one.seconds
+        total.bytes_in += one.bytes_in
+        total.bytes_out += one.bytes_out
+
+    def _add_cluster(self, one: ClusterCounters, *, living: bool) -> None:
+        total = self.clusters.get(one.cluster)
+        if total is None:
+            total = self.clusters[one.cluster] = ClusterCounters(one.cluster, 0, 0, 0, 0, 0, 0, 0, {})
+        total.opened += one.opened
+        total.reused += one.reused
+        total.retries += one.retries
+        total.ejections += one.ejections
+        _add_up(total.failures, one.failures)
+        if living:
+            total.active += one.active
+            total.idle += one.idle
+            total.ejected += one.ejected
+
+
+def _add_up(total: dict[str, int], more: dict[str, int]) -> None:
+    for key, count in more.items():
+        total[key] = total.get(key, 0) + count
+
+
+class Tally:
+    """The last word of every worker, by its serial number."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, WorkerCounters] = {}
+        self._gone = Totals()
+
+    def note(self, serial: int, counters: WorkerCounters) -> None:
+        """What a living worker has counted since it started."""
+        self._last[serial] = counters
+
+    def bury(self, serial: int) -> None:
+        """The worker is gone. What it counted after its last word is lost."""
+        last = self._last.pop(serial, None)
+        if last is not None:
+            self._gone.add(last, living=False)
+
+    def totals(self) -> Totals:
+        totals = Totals()
+        totals.merge(self._gone)
+        for counters in self._last.values():
+            totals.add(counters, living=True)
+        return totals

@@ -1,0 +1,179 @@
+"""Control: it follows the configuration, brings it to the workers, says which ports shall be bound, and answers the
+admin port. It carries no traffic: while it is away the workers go on with what they have."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Iterator
+
+import uvloop
+
+from pygateway import ir
+from pygateway.observe import logs
+from pygateway.process import messages as m
+from pygateway.process.fleet import Fleet
+from pygateway.process.link import PacketReader, Packets
+from pygateway.process.outcome import Outcome, Pipeline
+from pygateway.settings import Settings, worker_count
+
+log = logging.getLogger(__name__)
+
+BIND_AGAIN = 2.0
+"""Seconds until another attempt at a port that could not be bound."""
+
+
+class Control:
+    """The one control process. `link` leads to the supervisor."""
+
+    def __init__(self, link: socket.socket, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._loop = asyncio.get_running_loop()
+        self._supervisor = PacketReader(Packets(link), self._on_packet, self._on_orphaned)
+        self._end: asyncio.Future[int] = self._loop.create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asked: set[int] = set()
+        self._bound: dict[int, str] = {}
+        self._draining = False
+        self._retry: asyncio.TimerHandle | None = None
+        self.settings = Settings()
+        self.fleet: Fleet
+        self.restarts = 0
+        self.outcome = Outcome(ir.Snapshot(), 0.0)
+
+    async def run(self) -> int:
+        """Follow the source until the supervisor ends; the exit code."""
+        return await self._end
+
+    # From the supervisor
+
+    def _on_packet(self, packet: bytes, sockets: list[socket.socket]) -> None:
+        match m.decode_to_control(packet):
+            case m.StartControl(settings, restarts):
+                self._start(settings, restarts, sockets)
+            case m.WorkerLink() as link:
+                self._spawn(self.fleet.meet(link, sockets[0]))
+            case m.Bound(ports):
+                self._on_bound(ports)
+            case m.Drain():
+                self._draining = True
+
+    def _start(self, settings: Settings, restarts: int, sockets: list[socket.socket]) -> None:
+        logs.set_up("control", settings.log_level, settings.log_format)
+        self.settings = settings
+        self.restarts = restarts
+        self.fleet = Fleet(worker_count(settings), self._ask_for_ports)
+        self._spawn(self._follow())
+        if sockets:
+            from pygateway.process.admin import serve_admin
+
+            self._spawn(serve_admin(self, sockets))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task)
+
+    def _on_task(self, task: asyncio.Task[None]) -> None:
+        """Without its configuration, or its admin port, control is of no use: the supervisor starts another."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("control ends: %s", error, exc_info=error)
+            self._finish(1)
+
+    def _on_orphaned(self) -> None:
+        self._finish(0)
+
+    def _finish(self, code: int) -> None:
+        if not self._end.done():
+            self._end.set_result(code)
+
+    # Configuration
+
+    async def _follow(self) -> None:
+        async for outcome in self._pipeline(self.settings):
+            self._publish(outcome)
+
+    def _publish(self, outcome: Outcome) -> None:
+        faults = outcome.snapshot.problems()
+        if faults:
+            log.error("a fault of the translation, the last good state serves on: %s", "; ".join(faults[:5]))
+            return
+        update = ir.difference(self.outcome.snapshot, outcome.snapshot, self.fleet.next_generation())
+        self.outcome = outcome
+        if update or not self.fleet.state.generation:
+            self.fleet.publish(update, outcome.since)
+            log.info("configuration %d: %s", update.generation, summary(outcome.snapshot))
+            self._ask_for_ports()
+
+    # Ports
+
+    def _ask_for_ports(self) -> None:
+        """Ports are bound before the workers have their listeners, and given up after no worker has."""
+        if not self.fleet.state.generation:
+            return
+        wanted = set(binds(self.outcome.snapshot))
+        if self.fleet.acknowledged() != self.fleet.state.generation:
+            wanted |= self._asked
+        if wanted != self._asked:
+            self._asked = wanted
+            self._send_ports()
+
+    def _send_ports(self) -> None:
+        self._retry = None
+        self._supervisor.send(m.encode(m.Ports(sorted(self._asked))))
+
+    def _on_bound(self, ports: dict[int, str]) -> None:
+        for port, fault in ports.items():
+            if fault and self._bound.get(port) != fault:
+                log.error("cannot listen on port %d: %s", port, fault)
+            elif not fault and self._bound.get(port):
+                log.info("listening on port %d now", port)
+        self._bound = ports
+        if any(ports.values()) and self._retry is None:
+            self._retry = self._loop.call_later(BIND_AGAIN, self._send_ports)
+
+    # How things are
+
+    def complaints(self) -> Iterator[str]:
+        """Why the gateway is not ready; nothing when it is."""
+        if self._draining:
+            yield "draining"
+        if not self.fleet.state.generation:
+            yield "no configuration yet"
+            return
+        for port in sorted(set(binds(self.outcome.snapshot))):
+            if (fault := self._bound.get(port, "not yet")) != "":
+                yield f"port {port} is not bound: {fault}"
+        yield from self.fleet.complaints()
+
+
+def binds(snapshot: ir.Snapshot) -> Iterator[int]:
+    """The TCP ports that the listeners of a snapshot need."""
+    return (listener.bind for listener in snapshot.listeners.values() if listener.bind and listener.protocol != "udp")
+
+
+def summary(snapshot: ir.Snapshot) -> str:
+    """What a snapshot holds, in a few words."""
+    routes = sum(len(host.routes) for host in snapshot.hosts.values())
+    members = sum(len(endpoints.members) for endpoints in snapshot.endpoints.values())
+    return f"{routes} routes, {len(snapshot.clusters)} clusters with {members} endpoints"
+
+
+def main(pipeline: Pipeline) -> int:
+    """The process: its last argument is the number of the link's descriptor. The exit code."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
+    link = socket.socket(fileno=int(sys.argv[-1]))
+
+    async def serve() -> int:
+        return await Control(link, pipeline).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serve())
+
+
+if __name__ == "__main__":
+    from pygateway.process.pipeline import from_files
+
+    sys.exit(main(from_files))

@@ -1,0 +1,78 @@
+"""From manifests to snapshots: what control follows."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+from pygateway.process.outcome import Outcome
+from pygateway.settings import Settings
+from pygateway.sources.files import FileSource
+from pygateway.sources.source import SourceError, SourceFault
+from pygateway.translate import Policy, Translation, Translator
+
+log = logging.getLogger(__name__)
+
+READ_AGAIN = 1.0
+"""Seconds until another attempt at a source that cannot be read at all."""
+
+
+class FaultLog:
+    """Says each fault once, when it appears, and that it is gone."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[SourceFault, ...]] = {}
+
+    def tell(self, origin: str, faults: Iterable[SourceFault]) -> None:
+        """All faults of one origin as they are now."""
+        now, before = tuple(faults), self._told.get(origin, ())
+        self._told[origin] = now
+        for fault in now:
+            if fault not in before:
+                log.warning("%s", fault)
+        mended = len(set(before) - set(now))
+        if before and not now:
+            log.info("all faults of the %s are mended", origin)
+        elif mended:
+            log.debug("%d faults of the %s are gone", mended, origin)
+
+    @property
+    def count(self) -> int:
+        return sum(len(faults) for faults in self._told.values())
+
+
+async def from_files(settings: Settings) -> AsyncIterator[Outcome]:
+    """Follow manifests in files and folders."""
+    faults = FaultLog()
+    source = FileSource(settings.files, on_faults=lambda told: faults.tell("manifests", told))
+    translator = Translator(policy(settings))
+    while True:
+        try:
+            async for world in source:
+                since = time.monotonic()
+                # In a thread, so that a large translation does not keep the admin port from answering.
+                translation = await asyncio.to_thread(translator.translate, world)
+                faults.tell("objects", located(source, translation))
+                yield Outcome(translation.snapshot, since, faults.count)
+        except SourceError as error:
+            log.error("%s", error)
+            await asyncio.sleep(READ_AGAIN)
+
+
+def policy(settings: Settings) -> Policy:
+    """What translation needs to know of the settings."""
+    return Policy(
+        controller_name=settings.controller_name,
+        http_port=settings.http,
+        https_port=settings.https,
+        ingress_class=settings.ingress_class,
+    )
+
+
+def located(source: FileSource, translation: Translation) -> Iterator[SourceFault]:
+    """The faults that translation found, with file and line. What is only worth a note is left out."""
+    for ref, problems in translation.problems.items():
+        for problem in problems:
+            if not problem.note:
+                file, line = source.locate(ref, problem.at)
+                yield SourceFault(file, line, ref, problem.at, problem.message)

@@ -1,0 +1,56 @@
+"""A question about a request that nobody sent: which route would take it?"""
+
+import re  # noqa: TID251 - a fixed pattern of our own, without repetition that could backtrack
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from multidict import MultiMapping
+
+from pygateway import ir
+from pygateway.ir.paths import PathError, canonical
+from pygateway.routing.explain import Explanation, explain
+from pygateway.routing.view import RequestView
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PORT: Final = re.compile(r":[0-9]*$")
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+
+
+class QuestionError(ValueError):
+    """The question cannot be understood; the text says what is wrong with it."""
+
+
+def ask(snapshot: ir.Snapshot, query: MultiMapping[str]) -> Explanation:
+    """`url`, `method` (GET), `h` (Name:value, any number) and `from` (the client's address) are the request."""
+    try:
+        url = urlsplit(query.get("url", ""))
+        port = url.port or _PORTS[url.scheme]
+    except (KeyError, ValueError) as error:
+        raise QuestionError("url must be whole: http://shop.example/cart?page=1") from error
+    host, lines = url.netloc.rpartition("@")[2], []
+    for field in query.getall("h", []):
+        name, colon, value = field.partition(":")
+        if not colon or not _TOKEN.fullmatch(name):
+            raise QuestionError(f"h must be Name:value, not {field!r}")
+        if name.lower() == "host":
+            host = value.strip()
+        else:
+            lines.append(f"{name}: {value.strip()}".encode())
+    try:
+        path = canonical(url.path or "/")
+    except PathError as error:
+        raise QuestionError(f"the gateway refuses this path: {error}") from error
+    name = _PORT.sub("", host).lower()
+    view = RequestView(query.get("method", "GET"), name, path, url.query, query.get("from", ""), lines)
+    listeners = list(snapshot.listeners.values())
+    return explain(listeners, snapshot.hosts, _bind(listeners, port), view)
+
+
+def _bind(listeners: list[ir.Listener], port: int) -> int:
+    """Where a port of a URL is bound: it may be one that listeners declare, or already the bound one."""
+    for listener in listeners:
+        if port in (listener.port, listener.bind):
+            return listener.bind
+    known = ", ".join(sorted({str(listener.port) for listener in listeners}))
+    raise QuestionError(f"no listener on port {port}; there are: {known}")

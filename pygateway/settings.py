@@ -1,0 +1,167 @@
+"""What can be set about a running gateway: flags of `pygateway run`, or variables of the environment.
+
+One struct says it all. The flag of `drain_grace` is `--drain-grace`, its variable `PYGATEWAY_DRAIN_GRACE`; those of
+the data plane (`pygateway.dataplane.settings`) are called likewise. A flag beats a variable, a variable the default.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from pygateway.dataplane.settings import DataPlaneSettings
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds throughout. Ports are TCP ports, 0 = none."""
+
+    files: tuple[str, ...] = ()
+    """Manifests, or folders of them, that are the configuration."""
+    http: int = 8080
+    """Where listeners on port 80 are bound, and what no Gateway claims."""
+    https: int = 8443
+    """Where listeners on port 443 are bound."""
+    addresses: tuple[str, ...] = ("0.0.0.0", "::")  # noqa: S104 - a gateway listens to the world
+    """Local addresses of all listeners; an IPv6 address is passed over where the host has no IPv6."""
+    admin: int = 9091
+    """Port of /metrics, /readyz and the like; 0 = none."""
+    admin_address: str = "127.0.0.1"
+    workers: int = 0
+    """Worker processes; 0 = one for each CPU that this process may use."""
+    worker_max_age: float = 0.0
+    """A worker is replaced, gently, when it gets older; 0 = any age."""
+    backlog: int = 4096
+    """Connections that wait in the queue of one listening socket."""
+
+    drain_delay: float = 0.0
+    """After SIGTERM: how long to go on as if nothing were, but not ready, while load balancers learn of it."""
+    drain_grace: float = 5.0
+    """Then: how long an idle client connection stays open for one more request, which closes it."""
+    drain_timeout: float = 30.0
+    """Then: when the last exchange must have ended."""
+
+    ingress_class: str = "pygateway"
+    controller_name: str = "pygateway.dev/gateway-controller"
+
+    access_log_path: str = "-"
+    """A file, or "-" for standard output."""
+    log_level: str = "info"
+    log_format: str = "auto"
+    """Of the program's own log, on standard error: "text", "json", or "auto": text on a terminal."""
+
+    dataplane: DataPlaneSettings = DataPlaneSettings()
+
+
+class SettingsError(ValueError):
+    """A value that cannot be used; the text names the flag or the variable."""
+
+
+class _Option(msgspec.Struct, frozen=True):
+    field: str
+    type: Any
+    default: Any
+    of_dataplane: bool
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.field.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "PYGATEWAY_" + self.field.upper()
+
+
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("auto", "text", "json"),
+    "access_log": ("auto", "text", "json", "off"),
+}
+_HELP: Final[Mapping[str, str]] = {
+    "http": "port for listeners on 80 and for Ingress and APISIX objects",
+    "https": "port for listeners on 443",
+    "addresses": "local addresses, with commas between them",
+    "admin": "port for /metrics, /readyz, /routes, /explain; 0 = none",
+    "admin_address": "local address of the admin port",
+    "workers": "worker processes; 0 = one for each CPU",
+    "access_log": "json, text, off, or auto: text on a terminal, else json",
+    "access_log_path": "a file, or - for standard output",
+    "drain_delay": "seconds to go on serving after SIGTERM, but not ready",
+    "drain_grace": "seconds that idle connections stay open while draining",
+    "drain_timeout": "seconds until the last exchange must have ended",
+    "trusted": "CIDRs of proxies whose X-Forwarded-* is believed, with commas between them",
+}
+
+
+def _options() -> Iterator[_Option]:
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in ("files", "dataplane"):
+            yield _Option(field.name, field.type, field.default, of_dataplane=False)
+    for field in msgspec.structs.fields(DataPlaneSettings):
+        yield _Option(field.name, field.type, field.default, of_dataplane=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` a flag for every setting, and `-f`/`--file`."""
+    parser.add_argument("-f", "--file", dest="files", action="append", metavar="PATH", help="manifests, or a folder")
+    common = parser.add_argument_group("settings (each also from the environment: --log-level is PYGATEWAY_LOG_LEVEL)")
+    details = parser.add_argument_group("limits and timeouts (bytes, seconds)")
+    for option in _options():
+        group = common if option.field in _HELP or not option.of_dataplane else details
+        shown = ",".join(option.default) if isinstance(option.default, tuple) else option.default
+        text = _HELP.get(option.field, option.field.replace("_", " "))
+        group.add_argument(
+            option.flag,
+            dest=option.field,
+            metavar=option.type.__name__.upper() if isinstance(option.type, type) else "LIST",
+            choices=_CHOICES.get(option.field),
+            nargs="?" if option.type is bool else None,
+            const="true" if option.type is bool else None,
+            help=f"{text} (default: {shown})" if shown not in ("", ()) else text,
+        )
+
+
+def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+    """The settings of a command line that `add_arguments` described. SettingsError names what cannot be used."""
+    given: dict[str, Any] = {}
+    dataplane: dict[str, Any] = {}
+    for option in _options():
+        raw, name = getattr(flags, option.field, None), option.flag
+        if raw is None:
+            raw, name = environment.get(option.variable), option.variable
+        if raw is not None:
+            (dataplane if option.of_dataplane else given)[option.field] = _value(option, raw, name)
+    files = getattr(flags, "files", None) or [one for one in environment.get("PYGATEWAY_FILES", "").split(":") if one]
+    return Settings(files=tuple(files), dataplane=DataPlaneSettings(**dataplane), **given)
+
+
+def _value(option: _Option, raw: str, name: str) -> Any:
+    if option.field in _CHOICES and raw not in _CHOICES[option.field]:
+        raise SettingsError(f"{name}: {raw!r} is none of {', '.join(_CHOICES[option.field])}")
+    source: Any = raw
+    if isinstance(option.default, tuple):
+        source = [part for part in raw.split(",") if part]
+    try:
+        return msgspec.convert(source, option.type, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{name}: {error}") from error
+
+
+def worker_count(settings: Settings) -> int:
+    """How many workers run: as set, else one for each CPU that the process may use, quota included."""
+    if settings.workers > 0:
+        return settings.workers
+    count = len(os.sched_getaffinity(0))
+    quota = _cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
+    return max(1, min(count, round(quota))) if quota else count
+
+
+def _cpu_quota(path: Path) -> float:
+    """CPUs that a cgroup (version 2, cpu.max) grants, 0 = no limit."""
+    try:
+        quota, period = path.read_text().split()
+        return 0.0 if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return 0.0
