@@ -42,10 +42,10 @@ class Context:
     accepted: int
     requests: int
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, log: AccessLog) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, log: AccessLog, now: float) -> None:
         self.loop = loop
         self.config = config
-        self.wheel = Wheel(loop.time())
+        self.wheel = Wheel(now)
         self.log = log
         self.record = Record()
         self.ids = RequestIds()

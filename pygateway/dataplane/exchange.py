@@ -15,6 +15,7 @@ from typing import Final, cast
 from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import (
+    CLIENT_GONE,
     CONNECT_TIMEOUT,
     NO_ENDPOINT,
     NO_ROUTE,
@@ -68,6 +69,7 @@ class Exchange(Stream):
     _tried: list[Peer]
     _attempts: int
     _request_id: bytes
+    _upgrade: str
     _started: float
     _sent_at: float
     _answered_at: float
@@ -101,6 +103,7 @@ class Exchange(Stream):
         self._tried = NO_PEERS
         self._attempts = 0
         self._request_id = b""
+        self._upgrade = ""
         self._started = time.perf_counter()
         self._sent_at = 0.0
         self._answered_at = 0.0
@@ -224,7 +227,7 @@ class Exchange(Stream):
             request.length = head.content_length
         limits = self._limits
         if head.upgrade and limits is not None and limits.websocket and head.upgrade == "websocket":
-            request.upgrade = head.upgrade
+            request.upgrade = self._upgrade = head.upgrade
         request.expect = head.expect_continue
         handler = self._handler
         if handler is not None and handler.filters is not NO_FILTERS:
@@ -313,7 +316,7 @@ class Exchange(Stream):
     # Upgrade: from here on bytes go both ways untouched.
 
     def on_switch(self, head: ResponseHead, data: bytes) -> None:
-        if not self.head.upgrade or head.upgrade != self.head.upgrade:
+        if not self._upgrade or head.upgrade != self._upgrade:
             self._drop_upstream()
             self._fail(bad_response("unasked-upgrade"))
             return
@@ -375,7 +378,8 @@ class Exchange(Stream):
         if error.status and not self._responding:
             self._fail(error)
             return
-        self._error = error
+        if not self._tunnel or error is not CLIENT_GONE:
+            self._error = error
         self._finish()
         self.server.abort()
 
@@ -438,8 +442,11 @@ class Exchange(Stream):
         handler = self._handler
         if handler is not None and handler.stats is not None:
             return handler.stats
-        route = self._route.name if self._route is not None else ""
-        stats = self.ctx.route_stats(route, self.port.table.listener_of(self.head))
+        route = self._route
+        if route is not None:
+            stats = self.ctx.route_stats(route.name, route.listener)
+        else:
+            stats = self.ctx.route_stats("", self.port.table.listener_of(self.head))
         if handler is not None:
             handler.stats = stats
         return stats
@@ -458,7 +465,9 @@ class Exchange(Stream):
         record.seconds = seconds
         answered = self._answered_at
         record.upstream_seconds = answered - self._sent_at if answered > 0.0 else -1.0
-        record.route = self._route.name if self._route is not None else ""
+        route = self._route
+        record.route = route.name if route is not None else ""
+        record.listener = route.listener if route is not None else ""
         record.upstream = self._last_peer
         record.attempts = self._attempts
         error = self._error

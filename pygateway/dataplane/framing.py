@@ -76,6 +76,10 @@ class Downstream(Timed):
         """No further request after the one being answered; `close_idle`: close now if there is none."""
         raise NotImplementedError
 
+    def cut(self) -> None:
+        """Drop the connection now, whatever it is doing; its exchange hears of it."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Close when everything is written."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from pygateway import ir
 from pygateway.dataplane.accesslog import AccessLog
@@ -19,9 +20,11 @@ from pygateway.routing.table import HostTable, compile_host, compile_port
 
 
 class DataPlane:
-    """Everything happens on `loop`. `slot` only names this worker in its counters."""
+    """Everything happens on `loop`. `slot` only names this worker in its counters; `clock` (seconds, monotonic) is the
+    loop's own unless given: all deadlines go by it."""
 
     ctx: Context
+    _clock: Callable[[], float]
     _slot: int
     _generation: int
     _apply_seconds: float
@@ -34,10 +37,16 @@ class DataPlane:
     _ticker: asyncio.TimerHandle | None
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: DataPlaneSettings, slot: int = 0, log_fd: int = -1
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: DataPlaneSettings,
+        slot: int = 0,
+        log_fd: int = -1,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         config = Config(settings)
-        self.ctx = Context(loop, config, AccessLog(log_fd, settings.access_log))
+        self._clock = loop.time if clock is None else clock
+        self.ctx = Context(loop, config, AccessLog(log_fd, settings.access_log), self._clock())
         self._slot = slot
         self._generation = 0
         self._apply_seconds = 0.0
@@ -48,7 +57,7 @@ class DataPlane:
         self._acceptors = []
         self._compiler = RouteCompiler(self.ctx, self._clusters)
         self._ticker = None
-        self._tick()
+        self.tick()
 
     # Configuration.
 
@@ -141,7 +150,7 @@ class DataPlane:
         self.stop()
         for port in self._ports.values():
             for connection in list(port.connections):
-                connection.abort()
+                connection.cut()
         for cluster in self._clusters.values():
             cluster.set_endpoints(())
         if self._ticker is not None:
@@ -167,14 +176,22 @@ class DataPlane:
             port = self._ports[bind] = Port(self.ctx, bind)
         return port
 
-    def _tick(self) -> None:
-        loop = self.ctx.loop
-        self.ctx.wheel.advance(loop.time())
+    def tick(self) -> None:
+        """Look at the clock: fire deadlines, write the access log. Happens by itself every TICK."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self.ctx.wheel.advance(self._clock())
         self.ctx.log.flush()
-        self._ticker = loop.call_later(TICK, self._tick)
+        self._ticker = self.ctx.loop.call_later(TICK, self.tick)
 
 
 def _route_counters(stats: RouteStats) -> RouteCounters:
     return RouteCounters(
-        stats.route, stats.listener, dict(stats.codes), list(stats.buckets), stats.seconds, stats.bytes_in, stats.bytes_out
+        stats.route,
+        stats.listener,
+        dict(stats.codes),
+        list(stats.buckets),
+        stats.seconds,
+        stats.bytes_in,
+        stats.bytes_out,
     )

@@ -4,7 +4,7 @@ from typing import Final
 
 from pygateway.dataplane.http1 import names
 from pygateway.dataplane.http1.errors import BadMessage
-from pygateway.dataplane.http1.fields import FIELD_TEXT
+from pygateway.dataplane.http1.fields import CRLF, FIELD_TEXT
 from pygateway.dataplane.http1.limits import Limits
 
 HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
@@ -81,6 +81,9 @@ class ChunkedReader:
         stop = start + self._left
         self.parts.append(data[start:stop])
         self._left = 0
+        if data[stop : stop + 2] == CRLF:
+            self._state = _SIZE
+            return stop + 2
         self._state = _DATA_END
         return stop
 
@@ -127,10 +130,10 @@ class ChunkedReader:
             self.done = True
 
     def _on_size(self, line: bytes) -> None:
-        digits, semicolon, _ = line.partition(b";")
+        digits, semicolon, extension = line.partition(b";")
         if digits.translate(None, HEX_DIGITS) or not digits or len(digits) > LONGEST_SIZE:
             raise BadMessage(400, "bad-chunk-size")
-        if semicolon and line.translate(None, FIELD_TEXT):
+        if semicolon and not _is_extension(extension):
             raise BadMessage(400, "bad-chunk-extension")
         size = int(digits, 16)
         self._overhead = max(0, self._overhead + len(line) - 14 - 2 * size)
@@ -150,6 +153,14 @@ class ChunkedReader:
         name, _, _ = line.partition(b":")
         if may_be_trailer(name):
             self.trailers.append(line)
+
+
+def _is_extension(text: bytes) -> bool:
+    """Whether `text` could be chunk extensions: some name comes first, quoted strings end, no control character."""
+    if not names.is_token(text[:1]) or text.translate(None, FIELD_TEXT):
+        return False
+    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return unescaped.count(b'"') % 2 == 0
 
 
 def may_be_trailer(name: bytes) -> bool:

@@ -47,6 +47,7 @@ class ClientConnection(Connection):
     _reader: ChunkedReader | None
     _keep: bool
     _sending: bool
+    _blocked: bool
     _chunked_out: bool
 
     def __init__(self, ctx: Context, peer: Peer) -> None:
@@ -64,6 +65,7 @@ class ClientConnection(Connection):
         self._reader = None
         self._keep = True
         self._sending = False
+        self._blocked = False
         self._chunked_out = False
 
     # Called by the event loop.
@@ -110,10 +112,14 @@ class ClientConnection(Connection):
             stream.on_upstream_error(UPSTREAM_RESET)
 
     def pause_writing(self) -> None:
+        self._blocked = True
+        self._touch()
         if self.stream is not None:
             self.stream.on_upstream_writable(False)
 
     def resume_writing(self) -> None:
+        self._blocked = False
+        self._touch()
         if self.stream is not None:
             self.stream.on_upstream_writable(True)
 
@@ -334,14 +340,17 @@ class ClientConnection(Connection):
         stream.on_upstream_error(error)
 
     def _touch(self) -> None:
-        """Something moved: the silence starts anew."""
-        limit = self.idle_limit
+        """Something moved: the silence starts anew. While a client is still sending its body and the backend takes it, the
+        silence is the client's."""
+        limit = self.idle_limit if self._blocked or not self._sending else 0.0
         wheel = self.ctx.wheel
         deadline = wheel.now + limit if limit > 0.0 else NEVER
         if self.try_deadline < deadline:
             deadline = self.try_deadline
         if deadline < NEVER:
             wheel.watch(self, deadline)
+        else:
+            self.deadline = NEVER
 
 
 def _unconnected(data: bytes) -> None:

@@ -56,16 +56,17 @@ def is_protected(lower: bytes) -> bool:
 
 def without(lines: list[bytes], named: list[bytes]) -> list[bytes]:
     """The fields that Connection did not name."""
+    gone = set(named)  # there may be thousands
     kept: list[bytes] = []
     for line in lines:
         name, _, _ = line.partition(b":")
-        if name.lower() not in named:
+        if name.lower() not in gone:
             kept.append(line)
     return kept
 
 
 def protocol(value: bytes) -> str:
-    """The protocol that an Upgrade field names, in lower case; "" when it is not one, or one that is never switched to.
+    """The protocol that an Upgrade field names, in lower case; "" when it names none, several, or another HTTP.
 
     `h2c` (RFC 9113 section 3.1 withdrew it) would carry requests past routing and filters.
     """
@@ -73,4 +74,4 @@ def protocol(value: bytes) -> str:
     if not is_token(name) or (slash and not is_token(version)):
         return ""
     lower = value.lower()
-    return "" if lower.startswith(b"h2") else lower.decode("ascii")
+    return "" if lower.startswith((b"h2", b"http")) else lower.decode("ascii")

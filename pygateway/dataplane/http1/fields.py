@@ -37,12 +37,13 @@ def split_head(head: bytes, limits: Limits) -> list[bytes]:
 
 
 def stray(head: bytes) -> str:
+    """The reason why these bytes are no lines of a head."""
     rest = head.replace(CRLF, b"")
     if b"\n" in rest:
         return "bare-lf"
     if b"\r" in rest:
         return "bare-cr"
-    return "control-character"
+    return "control-character" if rest.translate(None, FIELD_TEXT) else "empty-line"
 
 
 def length_of(value: bytes) -> int:

@@ -29,9 +29,9 @@ from pygateway.dataplane.http1.names import (
     UPGRADE,
     USER_AGENT,
 )
+from pygateway.dataplane.http1.request import NO_LINES, RequestHead
 from pygateway.dataplane.http1.target import host_of, split_absolute
 from pygateway.ir.paths import PathError, canonical
-from pygateway.routing.view import RequestView
 
 __all__ = ["BadMessage", "RequestHead", "incomplete", "parse_request"]
 
@@ -45,47 +45,6 @@ _METHODS: Final[dict[bytes, str]] = {
         b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH"
     ).split()
 }
-_NO_LINES: Final[list[bytes]] = []
-
-
-class RequestHead(RequestView):
-    """A request head that was understood and refused nowhere.
-
-    `lines` has the end-to-end fields only: what concerns this hop or is this hop's to say is in attributes instead.
-    """
-
-    minor: int
-    """1 for HTTP/1.1, 0 for HTTP/1.0."""
-    target: str
-    """The request target as received."""
-    path_query: bytes
-    """The target to forward: the canonical path, and the query as received."""
-    authority: bytes = b""
-    """The Host as received or, in absolute form, the target's authority; b"" when HTTP/1.0 names none."""
-    keep_alive: bool
-    content_length: int = -1
-    """-1 when there is no Content-Length; without it and `chunked` there is no body."""
-    chunked: bool = False
-    expect_continue: bool = False
-    upgrade: str = ""
-    """The protocol that Upgrade and Connection ask for, in lower case, or ""."""
-    te_trailers: bool = False
-    request_id: bytes = b""
-    """X-Request-Id as received, b"" when there is not exactly one."""
-    forwarded: list[bytes] = _NO_LINES
-    """X-Forwarded-*, Forwarded and X-Real-IP, as b"Name: value"; treat as read-only."""
-    user_agent: bytes = b""
-
-    _seen: int = 0
-    _options: int = 0
-    _named: list[bytes] = _NO_LINES
-
-    def __init__(self, method: str, minor: int) -> None:
-        # The base's __init__ would set once more what the class has as defaults: half the cost of a plain head.
-        self.method = method
-        self.lines = _NO_LINES
-        self.minor = minor
-        self.keep_alive = minor > 0
 
 
 def parse_request(head: bytes, limits: Limits) -> RequestHead:
@@ -231,7 +190,7 @@ def _consume(request: RequestHead, code: int, line: bytes, value: bytes) -> None
             request.authority = value
             request.host = host
     elif code == CONNECTION:
-        if request._named is _NO_LINES:
+        if request._named is NO_LINES:
             request._named = []
         request._options |= hop.options(value, request._named)
     elif code == CONTENT_LENGTH:
@@ -240,7 +199,7 @@ def _consume(request: RequestHead, code: int, line: bytes, value: bytes) -> None
         check_chunked(value)
         request.chunked = True
     elif code == FORWARDED:
-        if request.forwarded is _NO_LINES:
+        if request.forwarded is NO_LINES:
             request.forwarded = []
         request.forwarded.append(line)
     elif code == REQUEST_ID:
@@ -286,6 +245,8 @@ def incomplete(buffer: bytes, limits: Limits, checked: int = 0) -> None:
     if buffer.startswith(CRLF):
         buffer = buffer[2:]
         checked -= 2
+    if len(buffer) > limits.header_bytes + 3:
+        raise BadMessage(431, "header-bytes")
     end = buffer.rfind(CRLF)
     if end < 0:
         _beginning(buffer, limits)
@@ -295,8 +256,6 @@ def incomplete(buffer: bytes, limits: Limits, checked: int = 0) -> None:
         if end + 2 > checked:
             _whole_lines(buffer[:end], limits)
     _partial(buffer[end + 2 :] if end >= 0 else buffer)
-    if len(buffer) > limits.header_bytes + 3:
-        raise BadMessage(431, "header-bytes")
 
 
 def _beginning(line: bytes, limits: Limits) -> None:

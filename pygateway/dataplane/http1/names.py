@@ -108,6 +108,7 @@ _ORDINARY: Final = (
 )
 
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
 _REMEMBERED: Final = 4096
 _LONGEST_REMEMBERED: Final = 64
 
@@ -187,4 +188,5 @@ def tidy(line: bytes, first: bool) -> bytes:
     if not is_token(name):
         blank = name[-1:] in (b" ", b"\t") and is_token(name.rstrip(b" \t"))
         raise BadMessage(400, "blank-before-colon" if blank else "bad-header-name")
-    return name + b": " + value.strip(b" \t")
+    # A tab beside `chunked` or a length is legal, and seen differently by different servers: it stays, to be refused.
+    return name + b": " + value.strip(b" " if name.lower() in _FRAMING else b" \t")

@@ -19,8 +19,8 @@ from pygateway.dataplane.http1.names import (
     TRANSFER_ENCODING,
     UPGRADE,
 )
+from pygateway.dataplane.http1.request import NO_LINES
 
-_NO_NAMES: Final[list[bytes]] = []
 _STATUSES: Final[dict[bytes, int]] = {str(status).encode(): status for status in range(100, 1000)}
 
 
@@ -48,14 +48,14 @@ class ResponseHead:
     has_date: bool = False
 
     _options: int = 0
-    _named: list[bytes] = _NO_NAMES
+    _named: list[bytes] = NO_LINES
     _upgrades: int = 0
 
     def __init__(self, status: int, reason: bytes, minor: int) -> None:
         self.status = status
         self.reason = reason
         self.minor = minor
-        self.lines = _NO_NAMES
+        self.lines = NO_LINES
         self.keep_alive = minor > 0
 
 
@@ -123,7 +123,7 @@ def _consume(response: ResponseHead, code: int, value: bytes) -> None:
         check_chunked(value)
         response.chunked = True
     elif code == CONNECTION:
-        if response._named is _NO_NAMES:
+        if response._named is NO_LINES:
             response._named = []
         response._options |= hop.options(value, response._named)
     elif code == UPGRADE:

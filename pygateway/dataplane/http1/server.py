@@ -345,6 +345,8 @@ class ServerConnection(Downstream):
             self._send(encode_chunk(data) if self._chunked_out else data)
             if self._blocked:
                 self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.send_timeout)
+            elif self.state == TUNNEL:
+                self._tunnel_moved()
 
     def send_end(self, trailers: list[bytes]) -> None:
         if self._transport is None:
@@ -429,6 +431,10 @@ class ServerConnection(Downstream):
         if close_idle and self.exchange is None and self.state == HEAD and not self._buffer:
             self.close()
 
+    def cut(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
     def close(self) -> None:
         self.state = CLOSED
         if self._transport is not None:
@@ -506,8 +512,9 @@ class ServerConnection(Downstream):
     # Ending.
 
     def _send(self, data: bytes) -> None:
-        self.bytes_out += len(data)
-        self._write(data)
+        if self._transport is not None:
+            self.bytes_out += len(data)
+            self._write(data)
 
     def _bad(self, error: ProxyError) -> None:
         """What came is not a request: answer, say so in the log, and use no further byte of the connection."""
