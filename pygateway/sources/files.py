@@ -12,15 +12,15 @@ from pygateway.resources.meta import Ref
 from pygateway.resources.world import World
 from pygateway.sources import places
 from pygateway.sources.loaded import LoadedFile, open_file, parse_file, unreadable
-from pygateway.sources.scan import Scan, Signature, require, scan
+from pygateway.sources.scan import Scan, Signature, changed_since, require, scan
 from pygateway.sources.source import SourceFault
 from pygateway.sources.store import Store
 
 INTERVAL: Final = 0.075
 """Seconds between two looks: a saved change is taken at the second look that finds it the same, a fault or a removed
 object at the third."""
-_SHARE: Final = 5
-"""The pause is at least this many times what a look takes."""
+_SHARE: Final = 4
+"""The pause is at least this many times what a look takes, as long as nothing has changed."""
 _PATIENCE: Final = 1.0
 """Seconds after which a file is read that is never the same at two looks."""
 _RACE: Final = 1.0
@@ -82,12 +82,12 @@ class FileSource:
     def load(self) -> World:
         """Reads everything now. Raises SourceError for a path that is not there."""
         require(self._paths)
-        young = time.time_ns() - int(_RACE * 1e9)
+        young = time.time() - _RACE
         found = scan(self._paths)
         states = _states(found)
         for path, state in states.items():
             self._take(path, state, None)
-            if isinstance(state, tuple) and state[0] > young:
+            if isinstance(state, int) and changed_since(state, young):
                 self._taken[path] = "read while young"
         self._world = self._store.update(self._in_order(found))
         return self._world
@@ -125,7 +125,7 @@ class FileSource:
         # In a thread: ten thousand objects take seconds, and a network file system may stall.
         yield await self._step(self.load)
         while True:
-            await self._clock.sleep(max(self._interval, self._cost * _SHARE))
+            await self._clock.sleep(self._interval if self._pending else max(self._interval, self._cost * _SHARE))
             world = await self._step(self.poll)
             if world is not None:
                 yield world
@@ -166,7 +166,7 @@ class FileSource:
 
     def _is_due(self, path: str, pending: _Pending, now: float) -> bool:
         """May the pending state be taken? Half a file looks faulty, or shorter: that waits for one look more."""
-        if not isinstance(pending.state, tuple):
+        if not isinstance(pending.state, int):
             return pending.looks >= 2
         if pending.looks < 2 and now - pending.since < _PATIENCE:
             return False
@@ -181,7 +181,7 @@ class FileSource:
     def _take(self, path: str, state: State | None, file: LoadedFile | None) -> None:
         self._trouble.pop(path, None)
         self._taken.pop(path, None)
-        if isinstance(state, tuple):
+        if isinstance(state, int):
             self._files[path] = file or self._open(path)
             # A file that cannot be opened is never the one that was taken: the next looks try again.
             self._taken[path] = state if self._files[path].opened else "not opened"
@@ -199,7 +199,7 @@ class FileSource:
 
     def _in_order(self, found: Scan) -> Iterable[LoadedFile]:
         """As the last look found them, then those that it could not see."""
-        for path in found.files:
+        for path in found.in_order():
             if path in self._files:
                 yield self._files[path]
         for path, file in self._files.items():

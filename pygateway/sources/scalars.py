@@ -4,6 +4,8 @@ Kubernetes reads YAML 1.1 through go-yaml v2 and JSON: `on`, `yes` and `y` are t
 timestamps are text, and a number without a fraction is an integer however it is written.
 """
 
+import math
+
 from pygateway.sources.source import DocumentFault
 
 Scalar = str | int | float | bool | None
@@ -72,6 +74,8 @@ def _number(text: str) -> Scalar:
     try:
         value = float(plain)
     except ValueError:
+        return text
+    if not math.isfinite(value):
         return text
     # Written as JSON, 80.0 is 80.
     return int(value) if value.is_integer() and abs(value) < 1e21 else value

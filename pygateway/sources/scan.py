@@ -7,22 +7,37 @@ from typing import Final
 
 from pygateway.sources.source import SourceError
 
-Signature = tuple[int, int, int]
-"""(time of the last change in ns, inode, size). The change time moves also where the modification time is kept."""
+Signature = int
+"""Time of the last change in ns, inode and size, in one number. The change time moves also where a tool keeps the
+modification time; and ten thousand numbers, unlike tuples, are nothing to the garbage collector."""
 
 ENDINGS: Final = (".yaml", ".yml", ".json")
 _MAX_DEPTH: Final = 32
+_64_BITS: Final = (1 << 64) - 1
 
 
 class Scan:
-    """`files` by path, in the order of reading; `missing` paths that were asked for; `unreadable`: path, reason."""
+    """`files` of each path in turn; `missing` paths that were asked for; `unreadable`: path, reason."""
 
-    __slots__ = ("files", "missing", "unreadable")
+    __slots__ = ("_ends", "files", "missing", "unreadable")
 
     def __init__(self) -> None:
         self.files: dict[str, Signature] = {}
         self.missing: list[str] = []
         self.unreadable: dict[str, str] = {}
+        self._ends: list[int] = []
+
+    def end_path(self) -> None:
+        """All files of one of the paths were added."""
+        self._ends.append(len(self.files))
+
+    def in_order(self) -> list[str]:
+        """The files in the order of reading: path by path as they were given, each folder sorted."""
+        files, start, ordered = list(self.files), 0, []
+        for end in self._ends:
+            ordered += sorted(files[start:end])
+            start = end
+        return ordered
 
 
 def scan(paths: Sequence[str]) -> Scan:
@@ -46,6 +61,7 @@ def scan(paths: Sequence[str]) -> Scan:
                 found.files.setdefault(path, _signature(status))
             else:
                 found.unreadable[path] = "not a regular file"
+        found.end_path()
     return found
 
 
@@ -56,43 +72,50 @@ def require(paths: Iterable[str]) -> None:
             raise SourceError(f"{path}: no such file or folder")
 
 
+def changed_since(signature: Signature, moment: float) -> bool:
+    """Is the time of the last change after `moment`, seconds since the epoch?"""
+    return signature >> 128 > moment * 1e9
+
+
 def _folder(path: str, found: Scan, above: tuple[tuple[int, int], ...]) -> None:
-    files: list[tuple[str, Signature]] = []
-    folders: list[tuple[str, tuple[int, int]]] = []
+    folders: list[os.DirEntry[str]] = []
+    files = found.files
     try:
         with os.scandir(path) as entries:
             for entry in entries:
                 name = entry.name
                 if name[0] == ".":
                     continue
-                if name.endswith(ENDINGS) or entry.is_dir() or entry.is_symlink():
-                    _entry(entry, files, folders)
+                if not name.endswith(ENDINGS) or not _add_file(entry, files):
+                    folders.append(entry)
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         found.unreadable[path] = error.strerror or str(error)
         return
-    for file, signature in sorted(files):
-        found.files.setdefault(file, signature)
-    for folder, identity in sorted(folders):
-        # A link to a folder above would never end.
-        if identity not in above and len(above) < _MAX_DEPTH:
-            _folder(folder, found, (*above, identity))
+    for entry in folders:
+        if entry.is_dir():
+            try:
+                status = entry.stat()
+            except OSError:
+                continue  # it went away between the two calls
+            identity = (status.st_dev, status.st_ino)
+            # A link to a folder above would never end.
+            if identity not in above and len(above) < _MAX_DEPTH:
+                _folder(entry.path, found, (*above, identity))
 
 
-def _entry(
-    entry: os.DirEntry[str], files: list[tuple[str, Signature]], folders: list[tuple[str, tuple[int, int]]]
-) -> None:
+def _add_file(entry: os.DirEntry[str], files: dict[str, Signature]) -> bool:
+    """False when it is no regular file."""
     try:
         status = entry.stat()
     except OSError:
-        return  # it went away between the two calls, or is a link to nothing
+        return True  # it went away between the two calls, or is a link to nothing
     if stat.S_ISREG(status.st_mode):
-        if entry.name.endswith(ENDINGS):
-            files.append((entry.path, _signature(status)))
-    elif stat.S_ISDIR(status.st_mode):
-        folders.append((entry.path, (status.st_dev, status.st_ino)))
+        files.setdefault(entry.path, _signature(status))
+        return True
+    return False
 
 
 def _signature(status: os.stat_result) -> Signature:
-    return status.st_ctime_ns, status.st_ino, status.st_size
+    return status.st_ctime_ns << 128 | (status.st_ino & _64_BITS) << 64 | status.st_size

@@ -17,6 +17,9 @@ MAX_DEPTH: Final = 100
 MAX_ALIASED: Final = 100_000
 """Nodes of one text that may come from aliases: a few nested ones stand for billions."""
 
+_BEGAN_BEFORE: Final = ("while scanning a simple key", "while scanning a quoted scalar")
+"""The parser notices these lines later; where they begin is where they are to be mended."""
+
 
 class Document:
     """One document. `line` counts from 1. `faults` are (line, message): the value can be read, but not be relied on."""
@@ -196,7 +199,7 @@ class _Builder:
 
 
 def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> DocumentFault:
-    mark = error.problem_mark or error.context_mark
+    mark = error.context_mark if error.context in _BEGAN_BEFORE else error.problem_mark
     line = mark.line + 1 if mark else 1
     problem = error.problem or "cannot be read"
     if _starts_with_tab(text, line):
