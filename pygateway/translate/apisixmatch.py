@@ -71,7 +71,7 @@ def host(text: str) -> str:
     rest = lower.removeprefix("*")
     if not lower or (lower == "*" and text != "*"):
         raise ValueError("there is no name in it")
-    if not _HOST.issuperset(rest):
+    if not text.isascii() or not _HOST.issuperset(rest):  # lower() makes ASCII of a few other letters
         raise ValueError('a host is made of letters, digits, "-", "." and "_", after a "*" or not, without a port')
     return lower
 

@@ -99,7 +99,7 @@ def _everything(source: _Source) -> Iterator[Placed | Problem]:
 def _rule(source: _Source, index: int, rule: IngressRule, default: ir.Action | None) -> Iterator[Placed | Problem]:
     at = f"spec.rules[{index}]"
     hostname = rule.host.lower().removesuffix(".") or "*"
-    if rule.host and not _is_host(hostname):
+    if rule.host and not (rule.host.isascii() and _is_host(hostname)):
         yield Problem("InvalidSpec", f'"{rule.host}" is neither a DNS name nor "*." and a DNS name', f"{at}.host")
     elif rule.http is not None and rule.http.paths:
         for number, path in enumerate(rule.http.paths):
