@@ -72,4 +72,5 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def show(lines: Iterator[str] | Sequence[str], stream: TextIO | None = None) -> None:
     """Print the lines."""
-    print("\n".join(lines), file=stream or sys.stdout)
+    for line in lines:
+        print(line, file=stream or sys.stdout)

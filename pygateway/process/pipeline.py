@@ -69,10 +69,10 @@ def policy(settings: Settings) -> Policy:
     )
 
 
-def located(source: FileSource, translation: Translation) -> Iterator[SourceFault]:
-    """The faults that translation found, with file and line. What is only worth a note is left out."""
+def located(source: FileSource, translation: Translation, *, notes: bool = False) -> Iterator[SourceFault]:
+    """The faults that translation found, or what is only worth a note, with file and line."""
     for ref, problems in translation.problems.items():
         for problem in problems:
-            if not problem.note:
+            if problem.note == notes:
                 file, line = source.locate(ref, problem.at)
                 yield SourceFault(file, line, ref, problem.at, problem.message)
