@@ -70,6 +70,8 @@ _V = TypeVar("_V")
 def _changes(old: Mapping[str, _V], new: Mapping[str, _V]) -> dict[str, _V | None]:
     # Identity first: translation is memoised, so what did not change is usually the very same object.
     changed: dict[str, _V | None] = {}
+    if old is new:
+        return changed
     for key, value in new.items():
         before = old.get(key)
         if before is not value and before != value:

@@ -54,9 +54,9 @@ def gateway_view(gateway: Gateway, classes: Mapping[str, GatewayClass], policy: 
     name, at = gateway.spec.gateway_class_name, "spec.gatewayClassName"
     owner = classes.get(name)
     if owner is None:
-        return Problem("NotOurs", f"GatewayClass {name} does not exist", at)
+        return Problem("ClassNotFound", f"GatewayClass {name} does not exist", at)
     if owner.spec.controller_name != policy.controller_name:
-        return Problem("NotOurs", f"GatewayClass {name} belongs to {owner.spec.controller_name}", at)
+        return Problem("NotOurs", f"GatewayClass {name} belongs to {owner.spec.controller_name}", at, note=True)
     return view(gateway, _fault(gateway, owner, policy), unsupported(gateway))
 
 

@@ -14,21 +14,24 @@ from pygateway.resources.core import Namespace, Service
 from pygateway.resources.gateway import ReferenceGrant
 from pygateway.resources.ingress import IngressClass
 from pygateway.translate.listeners import GatewayView
+from pygateway.translate.result import Problem
 
 _Object = TypeVar("_Object")
 _Result = TypeVar("_Result")
+_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
 class Tables(msgspec.Struct, frozen=True):
-    """What an object may look up. `grants` are by the namespace they lie in, `gateways` only ours."""
+    """What an object may look up. `grants` are by the namespace they lie in. Of a Gateway that is not ours
+    there is only the reason."""
 
     services: Mapping[str, Service]
     namespaces: Mapping[str, Namespace]
-    grants: Mapping[str, tuple[ReferenceGrant, ...]]
-    gateways: Mapping[str, GatewayView]
-    ingress_classes: Mapping[str, IngressClass]
-    upstreams: Mapping[str, ApisixUpstream]
+    grants: dict[str, tuple[ReferenceGrant, ...]]
+    gateways: dict[str, GatewayView | Problem]
+    ingress_classes: dict[str, IngressClass]
+    upstreams: dict[str, ApisixUpstream]
 
 
 class Reads:
@@ -49,7 +52,7 @@ class Reads:
     def grants(self, namespace: str) -> tuple[ReferenceGrant, ...]:
         return self._note("grants", namespace, self._tables.grants.get(namespace)) or ()
 
-    def gateway(self, key: str) -> GatewayView | None:
+    def gateway(self, key: str) -> GatewayView | Problem | None:
         return self._note("gateways", key, self._tables.gateways.get(key))
 
     def ingress_classes(self) -> Mapping[str, IngressClass]:
@@ -100,7 +103,7 @@ class Memo(Generic[_Object, _Result]):
         return one, reads, self._make(one, reads)
 
 
-def same(old: dict[str, _Value], new: dict[str, _Value]) -> dict[str, _Value]:
+def same(old: dict[_Key, _Value], new: dict[_Key, _Value]) -> dict[_Key, _Value]:
     """`old` when `new` has the very same values in the same order, else `new`."""
     if len(old) == len(new) and all(
         key == old_key and value is old[old_key] for (key, value), old_key in zip(new.items(), old, strict=True)
@@ -109,10 +112,15 @@ def same(old: dict[str, _Value], new: dict[str, _Value]) -> dict[str, _Value]:
     return new
 
 
-def kept(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> dict[str, _Value]:
+def kept(old: Mapping[_Key, _Value], new: Mapping[_Key, _Value]) -> dict[_Key, _Value]:
     """`new`, with the values of `old` where they are equal, so that what has not changed stays the same object."""
-    merged: dict[str, _Value] = {}
+    merged: dict[_Key, _Value] = {}
     for key, value in new.items():
         before = old.get(key)
         merged[key] = before if before is not None and before == value else value
     return merged
+
+
+def settled(old: dict[_Key, _Value], new: Mapping[_Key, _Value]) -> dict[_Key, _Value]:
+    """As `kept`, and `old` itself where nothing differs."""
+    return same(old, kept(old, new))

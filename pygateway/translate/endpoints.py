@@ -1,0 +1,161 @@
+"""Clusters and their endpoints.
+
+A change of EndpointSlices touches the endpoints of their Services only: this is the change that happens all the time,
+and its cost must not grow with the number of routes.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from operator import is_
+from typing import Final
+
+import msgspec
+
+from pygateway import ir
+from pygateway.resources.core import EndpointSlice, Service, SliceEndpoint, TargetRef
+from pygateway.resources.world import World
+from pygateway.translate.backends import port_of
+from pygateway.translate.memo import same
+
+_FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
+
+
+class Upstreams(msgspec.Struct, frozen=True):
+    """Clusters and endpoints by the name of the cluster."""
+
+    clusters: dict[str, ir.Cluster]
+    endpoints: dict[str, ir.Endpoints]
+
+
+class UpstreamsBuilder:
+    """Remembers every cluster, and the slices of every Service."""
+
+    def __init__(self) -> None:
+        self._hosts: tuple[object, ...] = ()
+        self._services: Mapping[str, Service] = {}
+        self._slices: Mapping[str, EndpointSlice] = {}
+        self._by_service: dict[str, dict[str, EndpointSlice]] = {}
+        self._clusters_of: dict[str, list[str]] = {}
+        self._result = Upstreams({}, {})
+
+    def build(self, world: World, hosts: tuple[Mapping[str, ir.VirtualHost], ...]) -> Upstreams:
+        """The clusters that the routes of `hosts` name, which resolve to Services of `world`."""
+        changed = self._take_slices(world.endpoint_slices)
+        same_hosts = len(hosts) == len(self._hosts) and all(map(is_, hosts, self._hosts))
+        if same_hosts and world.services is self._services:
+            endpoints = self._result.endpoints
+        else:
+            names = sorted(set(_named(hosts)))
+            self._clusters_of = {}
+            for name in names:
+                self._clusters_of.setdefault(_service(name), []).append(name)
+            changed = set(self._clusters_of)
+            before = self._result.clusters
+            clusters = same(before, {name: before.get(name) or ir.Cluster(name) for name in names})
+            endpoints = {name: self._result.endpoints.get(name) or ir.Endpoints(name) for name in names}
+            self._result = Upstreams(clusters, endpoints)
+            self._hosts, self._services = hosts, world.services
+        updates = {name: made for name, made in self._members(changed) if made is not endpoints[name]}
+        if updates:
+            endpoints = {**endpoints, **updates}
+        self._result = Upstreams(self._result.clusters, endpoints)
+        return self._result
+
+    def _take_slices(self, slices: Mapping[str, EndpointSlice]) -> set[str]:
+        """The Services whose slices are not those of before."""
+        before, changed = self._slices, set[str]()
+        if slices is before:
+            return changed
+        for key, one in slices.items():
+            old = before.get(key)
+            if old is not one:
+                changed.update(self._forget(key, old))
+                self._by_service.setdefault(one.service(), {})[key] = one
+                changed.add(one.service())
+        for key in before.keys() - slices.keys():
+            changed.update(self._forget(key, before[key]))
+        self._slices = slices
+        return changed
+
+    def _forget(self, key: str, one: EndpointSlice | None) -> tuple[str, ...]:
+        if one is None:
+            return ()
+        slices = self._by_service[one.service()]
+        del slices[key]
+        if not slices:
+            del self._by_service[one.service()]
+        return (one.service(),)
+
+    def _members(self, services: Iterable[str]) -> Iterator[tuple[str, ir.Endpoints]]:
+        for key in services:
+            for name in self._clusters_of.get(key, ()):
+                slices = self._by_service.get(key, {})
+                port = port_of(self._services[key], int(name.rpartition(":")[2]))
+                found = ir.Endpoints(name, members([slices[one] for one in sorted(slices)], port.name if port else ""))
+                old = self._result.endpoints[name]
+                yield name, old if old == found else found
+
+
+def _named(hosts: Iterable[Mapping[str, ir.VirtualHost]]) -> Iterator[str]:
+    for some in hosts:
+        for host in some.values():
+            for route in host.routes:
+                if isinstance(route.action, ir.Forward):
+                    for backend in route.action.backends:
+                        if backend.cluster:
+                            yield backend.cluster
+
+
+def _service(cluster: str) -> str:
+    return cluster.rpartition(":")[0]
+
+
+class _Member(msgspec.Struct, frozen=True):
+    version: int
+    target: TargetRef | None
+    endpoint: ir.Endpoint
+
+
+def members(slices: Iterable[EndpointSlice], port_name: str) -> tuple[ir.Endpoint, ...]:
+    """The endpoints of the Service port of that name, sorted: those that are ready, or where none is, those that still
+    serve while they terminate (Kubernetes, EndpointSlice conditions).
+
+    A Pod with addresses of both families is one endpoint, by IPv4.
+    """
+    ready: list[_Member] = []
+    ending: list[_Member] = []
+    for one in slices:
+        for port in _ports(one, port_name):
+            for endpoint in one.endpoints:
+                conditions = endpoint.conditions
+                if conditions.ready is not False:
+                    ready += _member(one, endpoint, port)
+                elif conditions.serving and conditions.terminating:
+                    ending += _member(one, endpoint, port)
+    return _distinct(ready or ending)
+
+
+def _ports(one: EndpointSlice, name: str) -> Iterator[int]:
+    for port in one.ports:
+        fits = (port.name or "") == name and (port.protocol or "TCP") == "TCP"
+        if fits and port.port is not None and 1 <= port.port <= 65535:
+            yield port.port
+
+
+def _member(one: EndpointSlice, endpoint: SliceEndpoint, port: int) -> Iterator[_Member]:
+    try:
+        address = ipaddress.ip_address(endpoint.addresses[0])
+    except (ValueError, IndexError):
+        return
+    if _FAMILIES.get(one.address_type) == address.version:
+        yield _Member(address.version, endpoint.target_ref, ir.Endpoint(str(address), port))
+
+
+def _distinct(found: list[_Member]) -> tuple[ir.Endpoint, ...]:
+    targets = {(one.target, one.endpoint.port) for one in found if one.version == 4 and one.target is not None}
+    kept = {
+        (one.endpoint.address, one.endpoint.port): one.endpoint
+        for one in found
+        if one.version == 4 or (one.target, one.endpoint.port) not in targets
+    }
+    return tuple(kept[key] for key in sorted(kept))

@@ -1,0 +1,129 @@
+"""The ordered steps of translation."""
+
+from collections.abc import Mapping
+from operator import is_
+from typing import Final
+
+import msgspec
+
+from pygateway import ir
+from pygateway.resources.routes import HTTPRoute
+from pygateway.resources.world import World
+from pygateway.translate import told
+from pygateway.translate.defaulthosts import LISTENER, DefaultHosts, DefaultHostsTranslator
+from pygateway.translate.endpoints import UpstreamsBuilder
+from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
+from pygateway.translate.gateways import gateway_view
+from pygateway.translate.grants import by_namespace
+from pygateway.translate.httproute import RouteResult, translate_route
+from pygateway.translate.listeners import GatewayView
+from pygateway.translate.memo import Memo, Reads, Tables, settled
+from pygateway.translate.result import Policy, Translation
+
+_PORT: Final = 80
+"""The port of the default listener."""
+
+
+class Translator:
+    """Translates one World after another. Not for several threads."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._world = World()
+        self._tables = Tables({}, {}, {}, {}, {}, {})
+        self._routes: Memo[HTTPRoute, RouteResult] = Memo(self._route)
+        self._gateway_hosts = GatewayHostsBuilder()
+        self._default_hosts = DefaultHostsTranslator(policy)
+        self._upstreams = UpstreamsBuilder()
+        self._inputs: tuple[object, ...] = ()
+        self._last = Translation(ir.Snapshot())
+
+    def translate(self, world: World) -> Translation:
+        """What the objects of `world` mean. What did not change is the same object as in the translation before."""
+        self._tables = tables = self._look_up(world)
+        self._world = world
+        routes = self._routes.run(world.http_routes, tables)
+        gateway_hosts = self._gateway_hosts.build(routes)
+        default_hosts = self._default_hosts.translate(world, tables)
+        inputs = (world.gateway_classes, tables.gateways, routes, gateway_hosts, default_hosts)
+        if len(inputs) != len(self._inputs) or not all(map(is_, inputs, self._inputs)):
+            self._last = self._join(world, routes, gateway_hosts, default_hosts)
+            self._inputs = inputs
+        upstreams = self._upstreams.build(world, (gateway_hosts.hosts, default_hosts.hosts))
+        snapshot = msgspec.structs.replace(
+            self._last.snapshot, clusters=upstreams.clusters, endpoints=upstreams.endpoints
+        )
+        self._last = msgspec.structs.replace(self._last, snapshot=snapshot)
+        return self._last
+
+    def _look_up(self, world: World) -> Tables:
+        """What objects may look up; what is equal stays the same object."""
+        old, before = self._tables, self._world
+        views, grants = old.gateways, old.grants
+        if world.gateways is not before.gateways or world.gateway_classes is not before.gateway_classes:
+            classes = world.gateway_classes
+            views = settled(views, {
+                key: gateway_view(world.gateways[key], classes, self._policy) for key in sorted(world.gateways)
+            })  # fmt: skip
+        if world.reference_grants is not before.reference_grants:
+            grants = settled(grants, by_namespace(world.reference_grants))
+        found = Tables(
+            services=world.services,
+            namespaces=world.namespaces,
+            grants=grants,
+            gateways=views,
+            ingress_classes=settled(old.ingress_classes, world.ingress_classes),
+            upstreams=settled(old.upstreams, world.apisix_upstreams),
+        )
+        fields = found.__struct_fields__
+        return old if all(getattr(found, field) is getattr(old, field) for field in fields) else found
+
+    def _route(self, route: HTTPRoute, reads: Reads) -> RouteResult:
+        return translate_route(route, reads, self._policy)
+
+    def _join(
+        self, world: World, routes: Mapping[str, RouteResult], ours: GatewayHosts, default: DefaultHosts
+    ) -> Translation:
+        """Everything but clusters and endpoints."""
+        everybody = told.Told(dict(default.statuses), {ref: list(some) for ref, some in default.problems.items()})
+        told.classes(everybody, world.gateway_classes, self._policy)
+        told.gateways(everybody, self._tables.gateways, world, told.attached(routes), self._policy)
+        told.routes(everybody, routes, world, ours.losses)
+        listeners = {**self._gateway_listeners(ours), LISTENER: self._default_listener(default)}
+        before = self._last
+        return Translation(
+            ir.Snapshot(
+                listeners=settled(before.snapshot.listeners, listeners),
+                hosts=settled(before.snapshot.hosts, {**ours.hosts, **default.hosts}),
+            ),
+            settled(before.statuses, dict(sorted(everybody.statuses.items()))),
+            settled(before.problems, {ref: tuple(some) for ref, some in sorted(everybody.problems.items()) if some}),
+        )
+
+    def _gateway_listeners(self, hosts: GatewayHosts) -> dict[str, ir.Listener]:
+        return {
+            each.key: ir.Listener(
+                name=each.key,
+                port=each.spec.port,
+                bind=self._policy.bind(each.spec.port),
+                hostname=each.hostname,
+                group=key,
+                order=(0, one.gateway.metadata.creation_timestamp, key),
+                hosts=hosts.by_listener.get(each.key, ()),
+            )
+            for key, one in self._tables.gateways.items()
+            if isinstance(one, GatewayView)
+            for each in one.listeners
+            if each.serves
+        }
+
+    def _default_listener(self, default: DefaultHosts) -> ir.Listener:
+        """Always there; Ingress and APISIX objects are served on it, after the Gateways' own hostnames."""
+        return ir.Listener(
+            name=LISTENER,
+            port=_PORT,
+            bind=self._policy.bind(_PORT),
+            group=LISTENER,
+            order=(1, "", ""),
+            hosts=tuple(default.hosts),
+        )
