@@ -80,6 +80,8 @@ def _request_line(line: bytes, limits: Limits) -> RequestHead:
 
 
 def _unusual_method(method: bytes) -> str:
+    if not method:
+        raise BadMessage(400, "bad-request-line")
     if not names.is_token(method) or len(method) > LONGEST_METHOD:
         raise BadMessage(400, "bad-method")
     if method == b"CONNECT":
@@ -249,13 +251,14 @@ def incomplete(buffer: bytes, limits: Limits, checked: int = 0) -> None:
         raise BadMessage(431, "header-bytes")
     end = buffer.rfind(CRLF)
     if end < 0:
+        _partial(buffer)
         _beginning(buffer, limits)
-    else:
-        if len(buffer) - end - 2 > limits.header_line + 1:
-            raise BadMessage(431, "header-line")
-        if end + 2 > checked:
-            _whole_lines(buffer[:end], limits)
-    _partial(buffer[end + 2 :] if end >= 0 else buffer)
+        return
+    if len(buffer) - end - 2 > limits.header_line + 1:
+        raise BadMessage(431, "header-line")
+    if end + 2 > checked:
+        _whole_lines(buffer[:end], limits)
+    _partial(buffer[end + 2 :])
 
 
 def _beginning(line: bytes, limits: Limits) -> None:
@@ -271,7 +274,7 @@ def _beginning(line: bytes, limits: Limits) -> None:
         if not names.is_token(method) or len(method) > LONGEST_METHOD:
             raise BadMessage(400, "bad-method")
     elif blank:
-        raise BadMessage(400, "bad-method")
+        raise BadMessage(400, "bad-request-line")
 
 
 def _whole_lines(lines: bytes, limits: Limits) -> None:
