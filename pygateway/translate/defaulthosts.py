@@ -17,6 +17,7 @@ from pygateway.resources.world import World
 from pygateway.translate.apisixobjects import unsupported, upstream_problems
 from pygateway.translate.apisixroute import apisix_routes
 from pygateway.translate.conditions import condition, joined
+from pygateway.translate.conflicts import ordered
 from pygateway.translate.ingress import ingress_routes
 from pygateway.translate.memo import Memo, Reads, Tables, kept
 from pygateway.translate.placed import Routes
@@ -126,9 +127,8 @@ def _hosts(made: Mapping[Ref, tuple[ObjectMeta, Routes]]) -> dict[str, ir.Virtua
             found.setdefault(placed.hostname, []).append(placed.route)
     hosts: dict[str, ir.VirtualHost] = {}
     for hostname in sorted(found):
-        routes = sorted(found[hostname], key=lambda route: (route.precedence, route.origin.kind))
         key = f"{LISTENER}|{hostname}"
-        hosts[key] = ir.VirtualHost(key, hostname, tuple(routes), fallthrough=True)
+        hosts[key] = ir.VirtualHost(key, hostname, ordered(found[hostname]), fallthrough=True)
     return hosts
 
 
