@@ -14,6 +14,7 @@ class Reading:
     seconds: float
     p50: int
     p99: int
+    disturbed: float = 0.0  # the share of the proxies' core that went to others: processes, or guests of the same host
 
     @property
     def micros(self) -> float:
@@ -58,6 +59,7 @@ def row(readings: Sequence[Reading], references: Mapping[str, Sequence[Reading]]
         "cpu_us": asdict(spread(micros)),
         "ratio": ratios,
         "requests_per_second": statistics.median(reading.requests / reading.seconds for reading in readings),
+        "core_disturbed": statistics.median(reading.disturbed for reading in readings),
         "core_busy": statistics.median(reading.busy for reading in readings),
         "busiest_process_share": busiest_share(readings),
         "p50_us": statistics.median(reading.p50 for reading in readings),

@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import resource
+import sysconfig
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,9 +67,28 @@ def describe() -> dict[str, str]:
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "kernel": platform.release(),
         "system": _system_name(),
-        "python": platform.python_version(),
+        "python": _python(),
         "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def core_seconds(core: int, stat: Path = Path("/proc/stat")) -> float:
+    """Seconds since boot in which a core was not idle: work of any kind, interrupts, and what the hypervisor stole.
+
+    See proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal, in clock ticks.
+    """
+    for line in stat.read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = (int(value) for value in ticks[:8])
+            return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    raise NotPossibleError(f"the kernel does not tell the times of core {core}")
+
+
+def _python() -> str:
+    """The interpreter, and whether it was built the fast way, as Debian's and the official images' are."""
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return f"{platform.python_version()} (built {'with' if optimised else 'without'} profile-guided optimisation)"
 
 
 def _cpu_model() -> str:

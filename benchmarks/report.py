@@ -1,5 +1,6 @@
 """The report of a run: Markdown for people, and its place in docs/performance.md."""
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from benchmarks.machine import NotPossibleError
 
 BEGIN = "<!-- benchmarks: begin -->"
 END = "<!-- benchmarks: end -->"
+_QUIET = 0.05
+"""The share of the core that may go to others (the kernel's own threads do take some) before the report says so."""
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -59,6 +62,19 @@ def _reading(results: Mapping[str, Any]) -> str:
     return (
         f"Medians of {method['rounds']} rounds of {method['seconds']} s (lowest to highest in brackets). The rounds "
         "are interleaved: each proxy in turn, then all again. A ratio is the median of the ratios round by round."
+        + _disturbance(results)
+    )
+
+
+def _disturbance(results: Mapping[str, Any]) -> str:
+    """Caches that others use make every request dearer, and those of a large program most."""
+    shares = [row["core_disturbed"] for rows in results["heads"].values() for row in rows.values()]
+    middle = statistics.median(shares)
+    if middle < _QUIET:
+        return ""
+    return (
+        f" **The machine was not quiet:** {middle:.0%} of the proxies' core went to other work (median of the rounds), "
+        "so that the figures are higher than they would be alone."
     )
 
 

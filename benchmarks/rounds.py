@@ -1,6 +1,7 @@
 """The measurement itself: every proxy in turn, round after round, so that a drift of the machine hits all equally."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from benchmarks import heads, load, validate
 from benchmarks.figures import Reading
 from benchmarks.install import say
-from benchmarks.machine import NotPossibleError, pinned
+from benchmarks.machine import NotPossibleError, core_seconds, pinned
 from benchmarks.native import compiled
 from benchmarks.processes import cpu_by_pid, cpu_spent, running
 from benchmarks.proxies import Contender, Running, Setup
@@ -101,14 +102,16 @@ def reading(plan: Plan, target: Target) -> Reading:
     if target.logs and target.serving.log is not None:
         _empty(target.serving.log)
     before_backend = validate.counters(target.backend)
-    before = cpu_by_pid(target.serving.product)
+    before, busy, began = cpu_by_pid(target.serving.product), core_seconds(plan.proxy_core), time.monotonic()
     result = load.run_wrk(target.serving.port, target.path, target.script, plan.seconds, plan.load_core)
-    after = cpu_by_pid(target.serving.product)
+    after, busy = cpu_by_pid(target.serving.product), core_seconds(plan.proxy_core) - busy
+    elapsed = time.monotonic() - began
     after_backend = validate.counters(target.backend)
     _check_load(target, result, before_backend, after_backend)
     spent = cpu_spent(before, after)
     cpu = {f"process {index}": value for index, value in enumerate(spent.values())}
-    return Reading(cpu, result.requests, result.seconds, result.p50, result.p99)
+    disturbed = max(0.0, busy - sum(spent.values()) / 1e9) / elapsed
+    return Reading(cpu, result.requests, result.seconds, result.p50, result.p99, disturbed)
 
 
 def _check_load(target: Target, result: load.Load, before: validate.Counters, after: validate.Counters) -> None:

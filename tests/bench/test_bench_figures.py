@@ -1,13 +1,14 @@
 """The benchmark's arithmetic: what becomes a figure, and what is refused."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from benchmarks import figures, heads, load, report
 from benchmarks.bars import as_dicts, bars
-from benchmarks.machine import NotPossibleError, parse_cpu_list
+from benchmarks.machine import NotPossibleError, core_seconds, parse_cpu_list
 from benchmarks.processes import cpu_nanoseconds, cpu_spent, memory_bytes, parent_of
 
 
@@ -98,9 +99,13 @@ def test_cores_are_read_as_the_kernel_writes_them() -> None:
     assert parse_cpu_list("0,4-6\n") == {0, 4, 5, 6}
 
 
-def results(ours: float) -> dict[str, object]:
+def results(ours: float, disturbed: float = 0.01) -> dict[str, object]:
     cpu = {"median": 10.0, "low": 9.0, "high": 11.0}
-    row = {"cpu_us": cpu, "ratio": {"nginx": {"median": ours}, "envoy": {"median": ours / 4}}}
+    row = {
+        "core_disturbed": disturbed,
+        "cpu_us": cpu,
+        "ratio": {"nginx": {"median": ours}, "envoy": {"median": ours / 4}},
+    }
     contender = {"title": "pygateway", "version": "1", "notes": "compiled"}
     machine = dict.fromkeys(("cpu", "cores", "memory", "system", "kernel", "python", "wrk", "when"), "x")
     found: dict[str, object] = {
@@ -128,6 +133,17 @@ def test_the_report_says_which_bar_is_broken() -> None:
     text = report.markdown(results(1.6))
     assert "| pygateway to nginx, plain heads | 1.60 | 1.50 | **broken** |" in text
     assert "| idle route, 10,000 in a worker | 800 bytes | 1,024 bytes | holds |" in text
+
+
+def test_the_report_says_when_the_machine_was_not_quiet() -> None:
+    assert "not quiet" not in report.markdown(results(1.2))
+    assert "**The machine was not quiet:** 40% of" in report.markdown(results(1.2, disturbed=0.4))
+
+
+def test_the_time_of_a_core_is_all_but_idle_and_waiting(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\ncpu1 100 10 50 900 70 1 2 7 0 0\n")
+    assert core_seconds(1, stat) == pytest.approx(170 / os.sysconf("SC_CLK_TCK"))
 
 
 def test_publishing_replaces_what_is_between_the_markers_only() -> None:
