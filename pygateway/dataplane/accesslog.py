@@ -1,8 +1,8 @@
 """The access log: one line an exchange, JSON, or short text on a terminal.
 
-Whole lines, written through a non-blocking description of the worker's own. On a pipe a write is at most PIPE_BUF bytes,
-so that it is atomic among workers (POSIX write(2)); on a file it may be larger. A reader that stalls costs lines, which
-are counted, never a worker's time.
+Whole lines, written through a non-blocking description of the worker's own. On a pipe a write is at most PIPE_BUF
+bytes, so that it is atomic among workers (POSIX write(2)); on a file it may be larger. A reader that stalls costs
+lines, which are counted, never a worker's time.
 """
 
 import os

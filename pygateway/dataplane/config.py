@@ -7,7 +7,8 @@ from pygateway.dataplane.settings import DataPlaneSettings
 
 
 class TrustedProxies:
-    """Addresses whose forwarded headers are believed. `holds` is asked once a connection, and per hop of a trusted chain."""
+    """Addresses whose forwarded headers are believed. `holds` is asked once a connection, and per hop of a trusted
+    chain."""
 
     _networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]
 

@@ -5,8 +5,8 @@
                  │          └▶ redirect, refuse           └──┘ another endpoint, only where that is safe
                  └▶ 404
 
-The exchange knows no wire protocol: it speaks to a `Downstream` and to `Upstream`s in the calls of `framing.Stream`. Whatever
-happens it ends once, in `_finish`, which counts and logs.
+The exchange knows no wire protocol: it speaks to a `Downstream` and to `Upstream`s in the calls of `framing.Stream`.
+Whatever happens it ends once, in `_finish`, which counts and logs.
 """
 
 import time
@@ -368,7 +368,8 @@ class Exchange(Stream):
             self._tried = [*self._tried, peer]
         cluster = self._cluster
         if cluster is not None and len(cluster.members) <= len(self._tried) and error is not CONNECT_TIMEOUT:
-            # Every endpoint had its try. A single one is asked again: a kept connection that it closed is the usual fault.
+            # Every endpoint had its try. A single one is asked again: a kept connection that it closed is the usual
+            # fault.
             self._tried = NO_PEERS
         return True
 

@@ -20,10 +20,10 @@ NO_BODY: Final = -2
 class RequestOut:
     """A request as one try sends it, whatever the wire protocol.
 
-    `target` is path and query; `forwarded` holds the fields that the gateway adds (X-Forwarded-*, X-Request-Id, Via), each
-    line with its CRLF, as one block because it is the same for every request of a connection but for the id; `lines` are
-    the end-to-end fields; `length` is -1 for a body of unknown length and -2 for no body; `upgrade` is the protocol
-    asked for, or "".
+    `target` is path and query; `forwarded` holds the fields that the gateway adds (X-Forwarded-*, X-Request-Id, Via),
+    each line with its CRLF, as one block because it is the same for every request of a connection but for the id;
+    `lines` are the end-to-end fields; `length` is -1 for a body of unknown length and -2 for no body; `upgrade` is
+    the protocol asked for, or "".
     """
 
     method: str
@@ -89,7 +89,8 @@ class Downstream(Timed):
         raise NotImplementedError
 
     def send_head(self, head: ResponseHead, length: int, data: bytes, end: bool) -> None:
-        """The final head and the first of the body. `length` is UNKNOWN_LENGTH or a count; `end`: `data` is the whole body."""
+        """The final head and the first of the body. `length` is UNKNOWN_LENGTH or a count; `end`: `data` is the whole
+        body."""
         raise NotImplementedError
 
     def send_data(self, data: bytes) -> None:

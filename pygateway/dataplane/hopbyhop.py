@@ -1,7 +1,8 @@
 """The fields that this hop adds to a request: who asked, how, and under which id.
 
-What a client claims about itself is dropped by the codec (`RequestHead.forwarded` keeps it apart); it counts only when the
-client is a trusted proxy. Chains are read from the right: the first address that is not a trusted proxy is the client.
+What a client claims about itself is dropped by the codec (`RequestHead.forwarded` keeps it apart); it counts only
+when the client is a trusted proxy. Chains are read from the right: the first address that is not a trusted proxy is
+the client.
 """
 
 from typing import Final

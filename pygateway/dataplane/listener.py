@@ -12,8 +12,8 @@ BACKLOG = 4096
 
 
 class Acceptor:
-    """One listening socket. Stopping closes this process's descriptor only: the queue lives on in whoever else holds the
-    socket (the supervisor), and another worker goes on with it."""
+    """One listening socket. Stopping closes this process's descriptor only: the queue lives on in whoever else holds
+    the socket (the supervisor), and another worker goes on with it."""
 
     port: Port
     fd: int

@@ -10,8 +10,8 @@ from pygateway.routing.table import PortTable, compile_port
 
 class Port:
     """`bind` is where it listens, `declared` what the listeners call it (the two differ where privileges or a Service
-    stand between). `table` is swapped by one assignment; an exchange keeps what it matched. `unknown` stands for a client whose address
-    is not known yet."""
+    stand between). `table` is swapped by one assignment; an exchange keeps what it matched. `unknown` stands for a
+    client whose address is not known yet."""
 
     ctx: Context
     bind: int

@@ -5,6 +5,7 @@ slot comes round that it was put into, and puts it further on if its deadline ha
 connection costs the wheel a look every few seconds, not one a request.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 TICK: Final = 0.05
@@ -25,6 +26,19 @@ class Timed:
 
     def on_deadline(self) -> None:
         """The deadline has passed. It is NEVER by now; set another if need be."""
+
+
+class Alarm(Timed):
+    """Calls a function when its deadline passes."""
+
+    _call: Callable[[], None]
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        super().__init__()
+        self._call = call
+
+    def on_deadline(self) -> None:
+        self._call()
 
 
 class Wheel:

@@ -10,16 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pygateway.dataplane.accesslog import PIPE_BUF, AccessLog, Clock, Record, milliseconds
-from pygateway.dataplane.wheel import NEVER, TICK, Timed, Wheel
+from pygateway.dataplane.wheel import NEVER, TICK, Alarm, Wheel
 
 
-class Alarm(Timed):
+class Bell:
+    """Notes when its alarm rang."""
+
     def __init__(self, wheel: Wheel) -> None:
-        super().__init__()
         self.wheel = wheel
         self.rang: list[float] = []
+        self.alarm = Alarm(self.ring)
 
-    def on_deadline(self) -> None:
+    def ring(self) -> None:
         self.rang.append(self.wheel.now)
 
 
@@ -31,9 +33,9 @@ def turn(wheel: Wheel, until: float) -> None:
 @given(st.lists(st.floats(0.0, 100.0), min_size=1, max_size=20))
 def test_every_deadline_fires_once_never_early_and_at_most_two_ticks_late(delays: list[float]) -> None:
     wheel = Wheel(1000.0)
-    alarms = [Alarm(wheel) for _ in delays]
+    alarms = [Bell(wheel) for _ in delays]
     for alarm, delay in zip(alarms, delays, strict=True):
-        wheel.watch(alarm, 1000.0 + delay)
+        wheel.watch(alarm.alarm, 1000.0 + delay)
     turn(wheel, 1101.0)
     for alarm, delay in zip(alarms, delays, strict=True):
         assert len(alarm.rang) == 1
@@ -43,7 +45,7 @@ def test_every_deadline_fires_once_never_early_and_at_most_two_ticks_late(delays
 @given(st.lists(st.tuples(st.floats(0.0, 5.0), st.floats(0.01, 60.0)), min_size=1, max_size=20))
 def test_only_the_last_deadline_counts(moves: list[tuple[float, float]]) -> None:
     wheel = Wheel(50.0)
-    alarm = Alarm(wheel)
+    alarm = Bell(wheel)
     expected: list[float] = []
     due = NEVER
     for pause, delay in moves:
@@ -53,7 +55,7 @@ def test_only_the_last_deadline_counts(moves: list[tuple[float, float]]) -> None
         if alarm.rang[len(expected) :]:
             expected.append(due)
         due = wheel.now + delay
-        wheel.watch(alarm, due)
+        wheel.watch(alarm.alarm, due)
     turn(wheel, wheel.now + 61.0)
     expected.append(due)
     assert len(alarm.rang) == len(expected)
@@ -63,18 +65,18 @@ def test_only_the_last_deadline_counts(moves: list[tuple[float, float]]) -> None
 
 def test_what_is_forgotten_stays_silent() -> None:
     wheel = Wheel(0.0)
-    alarm = Alarm(wheel)
-    wheel.watch(alarm, 1.0)
-    wheel.forget(alarm)
+    alarm = Bell(wheel)
+    wheel.watch(alarm.alarm, 1.0)
+    wheel.forget(alarm.alarm)
     turn(wheel, 60.0)
     assert alarm.rang == []
 
 
 def test_a_clock_that_jumps_fires_everything_that_is_due() -> None:
     wheel = Wheel(0.0)
-    alarms = [Alarm(wheel) for _ in range(100)]
+    alarms = [Bell(wheel) for _ in range(100)]
     for index, alarm in enumerate(alarms):
-        wheel.watch(alarm, float(index))
+        wheel.watch(alarm.alarm, float(index))
     wheel.advance(500.0)
     turn(wheel, 530.0)
     assert all(len(alarm.rang) == 1 for alarm in alarms)

@@ -1,6 +1,7 @@
 """Least request by the power of two choices: of two peers picked at random the one with fewer active exchanges.
 
-As good as a full scan under load and O(1) (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
+As good as a full scan under load and O(1) (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing",
+2001).
 """
 
 import random

@@ -7,9 +7,9 @@ from pygateway.dataplane.upstream.peer import Peer
 
 
 class RoundRobin(Balancer):
-    """Equal weights: the next in the list, starting anywhere, so that workers do not march in step. Else smooth weighted
-    round robin (as nginx has it): every pick adds each weight to its peer's rank, takes the highest rank and lowers that
-    by the sum; shares are exact and evenly spread, and no list is ever expanded by weight."""
+    """Equal weights: the next in the list, starting anywhere, so that workers do not march in step. Else smooth
+    weighted round robin (as nginx has it): every pick adds each weight to its peer's rank, takes the highest rank and
+    lowers that by the sum; shares are exact and evenly spread, and no list is ever expanded by weight."""
 
     _next: int
     _equal: bool

@@ -12,8 +12,8 @@ from pygateway.ir.paths import PathError, canonical
 
 
 def replace_prefix(path: str, matched: str, prefix: str) -> str:
-    """`path` with the SEGMENT prefix `matched` (no trailing slash) replaced: "/a" by "/b" makes "/a/c" "/b/c", and by "/"
-    makes "/a/c" "/c" and "/a" "/" (Gateway API HTTPPathModifier)."""
+    """`path` with the SEGMENT prefix `matched` (no trailing slash) replaced: "/a" by "/b" makes "/a/c" "/b/c", and by
+    "/" makes "/a/c" "/c" and "/a" "/" (Gateway API HTTPPathModifier)."""
     if not path.startswith(matched):
         return path
     rest = path[len(matched) :]

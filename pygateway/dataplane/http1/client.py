@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import BACKEND_TIMEOUT, IDLE_TIMEOUT, UPSTREAM_RESET, ProxyError, bad_response
-from pygateway.dataplane.framing import NO_BODY, UNKNOWN_LENGTH, RequestOut, Stream
+from pygateway.dataplane.framing import UNKNOWN_LENGTH, RequestOut, Stream
 from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
 from pygateway.dataplane.http1.head import BadMessage
 from pygateway.dataplane.http1.response import ResponseHead, parse_response
@@ -340,8 +340,8 @@ class ClientConnection(Connection):
         stream.on_upstream_error(error)
 
     def _touch(self) -> None:
-        """Something moved: the silence starts anew. While a client is still sending its body and the backend takes it, the
-        silence is the client's."""
+        """Something moved: the silence starts anew. While a client is still sending its body and the backend takes
+        it, the silence is the client's."""
         limit = self.idle_limit if self._blocked or not self._sending else 0.0
         wheel = self.ctx.wheel
         deadline = wheel.now + limit if limit > 0.0 else NEVER

@@ -119,7 +119,7 @@ class ServerConnection(Downstream):
                 self._buffer = b""
             self._busy = True
             self._on_head(data)
-            if self.exchange is None and self._buffer and self.state == HEAD:
+            if self._has_next():
                 self._on_pipelined()
             self._busy = False
         elif state == LENGTH:
@@ -285,15 +285,18 @@ class ServerConnection(Downstream):
             self._arm()
             exchange.on_request_end(reader.trailers)
 
+    def _has_next(self) -> bool:
+        """Whether bytes of a further request are here and may be read."""
+        return self.exchange is None and self.state == HEAD and len(self._buffer) > 0
+
     def _on_pipelined(self) -> None:
         # A loop, not recursion: an exchange that ends at once would otherwise nest one frame deeper each time.
-        while self.exchange is None and self._buffer and self.state == HEAD:
+        while self._has_next():
             data = self._buffer
             self._buffer = b""
-            before = len(data)
             self._on_head(data)
-            if self.exchange is None and len(self._buffer) == before:
-                return
+            if len(self._buffer) == len(data):
+                break
         if self._paused and len(self._buffer) <= self.ctx.config.pipeline_bytes:
             self.resume()
 
@@ -374,8 +377,7 @@ class ServerConnection(Downstream):
     def send_switch(self, head: ResponseHead) -> None:
         self.state = TUNNEL
         parts = [status_line(101, head.reason)]
-        for line in head.lines:
-            parts.append(line + CRLF)
+        parts.extend([line + CRLF for line in head.lines])
         parts.append(b"Connection: Upgrade\r\nUpgrade: " + head.upgrade.encode() + b"\r\n\r\n")
         self._send(b"".join(parts))
         self._tunnel_moved()
@@ -533,8 +535,9 @@ class ServerConnection(Downstream):
         self.close()
 
     def _finish(self) -> None:
-        """Close after the answer. While more of the request may be under way, read and drop it for a while first: closing
-        with unread bytes makes the kernel reset the connection and the client lose the answer (RFC 9112 section 9.6)."""
+        """Close after the answer. While more of the request may be under way, read and drop it for a while first:
+        closing with unread bytes makes the kernel reset the connection and the client lose the answer (RFC 9112
+        section 9.6)."""
         transport = self._transport
         if transport is None:
             return

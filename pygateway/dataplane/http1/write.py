@@ -26,9 +26,9 @@ def status_line(status: int, reason: bytes) -> bytes:
 
 
 def framing_lines(head: ResponseHead, length: int, minor: int, body: bool) -> bytes:
-    """How the message ends (RFC 9112 section 6): decided here and never copied. `body` is False for answers to HEAD, which
-    may name the length that GET would have (RFC 9110 section 9.3.2). Answers that have no body get no framing, but 304
-    may name the length of what it stands for."""
+    """How the message ends (RFC 9112 section 6): decided here and never copied. `body` is False for answers to HEAD,
+    which may name the length that GET would have (RFC 9110 section 9.3.2). Answers that have no body get no framing,
+    but 304 may name the length of what it stands for."""
     if not body or not head.has_body:
         if head.content_length >= 0 and head.status != 204:
             return b"Content-Length: %d\r\n" % head.content_length

@@ -1,4 +1,5 @@
-"""A cluster at run time: its peers, its balancer, its counters. It keeps its identity while its policy and members change."""
+"""A cluster at run time: its peers, its balancer, its counters. It keeps its identity while its policy and members
+change."""
 
 from pygateway import ir
 from pygateway.dataplane.balance.base import Balancer
@@ -53,7 +54,8 @@ class Cluster:
             self._apply(peer)
 
     def set_endpoints(self, endpoints: tuple[ir.Endpoint, ...]) -> None:
-        """Take new members: peers that stay keep their connections and health, those that left close their idle ones."""
+        """Take new members: peers that stay keep their connections and health, those that left close their idle
+        ones."""
         peers: dict[tuple[str, int], Peer] = {}
         for endpoint in endpoints:
             key = (endpoint.address, endpoint.port)

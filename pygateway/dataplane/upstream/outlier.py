@@ -3,29 +3,16 @@
 The thresholds are the cluster's (`ir.PassiveHealth`); the state is per worker.
 """
 
+import functools
+
 from pygateway import ir
 from pygateway.dataplane.upstream.peer import Peer
-from pygateway.dataplane.wheel import Timed, Wheel
-
-
-class Rest(Timed):
-    """One peer's time out. It may be used again when the deadline passes; a later failure then ejects it at once for
-    longer, a success forgets."""
-
-    peer: Peer
-    monitor: "Outliers"
-
-    def __init__(self, peer: Peer, monitor: "Outliers") -> None:
-        super().__init__()
-        self.peer = peer
-        self.monitor = monitor
-
-    def on_deadline(self) -> None:
-        self.monitor.restore(self.peer)
+from pygateway.dataplane.wheel import Alarm, Wheel
 
 
 class Outliers:
-    """Watches the peers of one cluster. `ejections` is a total, `ejected` how many rest now."""
+    """Watches the peers of one cluster. `ejections` is a total, `ejected` how many rest now. After its rest a peer is
+    used again; a further failure then ejects it at once and for longer, a success forgets."""
 
     ejections: int
     ejected: int
@@ -69,7 +56,7 @@ class Outliers:
         self.ejected += 1
         self.ejections += 1
         rest = min(self._base * 2.0 ** float(min(peer.ejections - 1, 16)), self._maximum)
-        self._wheel.watch(Rest(peer, self), self._wheel.now + rest)
+        self._wheel.watch(Alarm(functools.partial(self.restore, peer)), self._wheel.now + rest)
 
     def restore(self, peer: Peer) -> None:
         """Its rest is over (or it left the cluster). One failure is enough to eject it again."""
