@@ -38,6 +38,10 @@ def _wrong_form(form: str) -> str:
     return "" if seen == hot else f"a child process imports {seen}, this one {hot}"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the .out.yaml files of tests/golden anew")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     form = os.environ.get("PYGATEWAY_FORM")
     if form:

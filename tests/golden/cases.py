@@ -1,0 +1,124 @@
+"""Golden cases: manifests, what they become, and which answer requests get.
+
+`<case>.in.yaml` is what a user would apply; its first line is a comment that says what is shown. `<case>.out.yaml` is
+what `pygateway translate` prints for it. `<case>.probe.yaml` (optional) maps requests to outcomes:
+
+    GET http://a.example/x X-Env=blue: forward default/blue:80
+
+A request is a method and a URL (its port is the listener's), then header fields as Name=value, and the client's address
+as @10.0.0.1. An outcome is one of
+
+    404                                               no route takes it
+    500 / 503                                         the route answers that, or all its traffic is answered so
+    forward <cluster> [x<weight>], ... [as <path>] [host <host>]
+    302 http://a.example/y                            a redirect
+"""
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pygateway import ir
+from pygateway.dataplane.filters.rewrite import location, new_path
+from pygateway.dataplane.http1.head import RequestHead, parse_request
+from pygateway.dataplane.http1.limits import Limits
+from pygateway.resources.world import World
+from pygateway.routing import spec
+from pygateway.routing.table import Handler, PortTable, compile_host, compile_port
+from pygateway.sources.files import load_text
+from pygateway.translate import Policy, Translation, translate
+
+HERE = Path(__file__).resolve().parent
+POLICY = Policy()
+CLIENT = "192.0.2.1"
+
+
+def cases() -> list[str]:
+    """Names as "<kind>/<case>"."""
+    return sorted(path.relative_to(HERE).as_posix().removesuffix(".in.yaml") for path in HERE.glob("*/*.in.yaml"))
+
+
+def path_of(case: str, part: str) -> Path:
+    return HERE / f"{case}.{part}.yaml"
+
+
+@cache
+def world_of(case: str) -> World:
+    """The objects, as `pygateway run -f` reads them. A case has none that cannot be read."""
+    path = path_of(case, "in")
+    world, faults = load_text(path.name, path.read_text())
+    assert not faults, "\n".join(map(str, faults))
+    return world
+
+
+@cache
+def translation_of(case: str) -> Translation:
+    return translate(world_of(case), POLICY)
+
+
+class Router:
+    """A snapshot that answers requests, by the law and by the compiled table at once."""
+
+    def __init__(self, snapshot: ir.Snapshot) -> None:
+        self.snapshot = snapshot
+        self._routes: list[tuple[Handler, ir.Route]] = []
+        tables = {key: compile_host(host, self._handler) for key, host in snapshot.hosts.items()}
+        self._ports: dict[int, PortTable] = {}
+        for bind in {listener.bind for listener in snapshot.listeners.values()}:
+            there = [listener for listener in snapshot.listeners.values() if listener.bind == bind]
+            self._ports[bind] = compile_port(there, tables)
+
+    def _handler(self, route: ir.Route) -> Handler:
+        handler = Handler()
+        self._routes.append((handler, route))
+        return handler
+
+    def outcome(self, request: str) -> str:
+        """The outcome of a request, both in the notation of a probe file."""
+        head, port = _head(request)
+        bind = POLICY.bind(port)
+        law = spec.match(list(self.snapshot.listeners.values()), self.snapshot.hosts, bind, head)
+        table = self._ports.get(bind)
+        found = table.match(head) if table is not None else None
+        compiled = None
+        if found is not None:
+            compiled = next(route for handler, route in self._routes if handler is found.handler)
+        assert compiled == law, f"{request}: the table says {compiled}, the law says {law}"
+        return "404" if law is None else _action(law, head, port)
+
+
+def _head(request: str) -> tuple[RequestHead, int]:
+    method, url, *rest = request.split(" ")
+    parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    fields = "".join("\r\n{}: {}".format(*field.split("=", 1)) for field in rest if not field.startswith("@"))
+    head = parse_request(f"{method} {target} HTTP/1.1\r\nHost: {parts.netloc}{fields}".encode(), Limits())
+    head.remote = next((word[1:] for word in rest if word.startswith("@")), CLIENT)
+    return head, parts.port or 80
+
+
+def _action(route: ir.Route, head: RequestHead, port: int) -> str:
+    action = route.action
+    if isinstance(action, ir.Respond):
+        return str(action.status)
+    if isinstance(action, ir.Redirect):
+        return f"{action.status} {location(action, head, 'http', port).decode()}"
+    shares = [backend for backend in action.backends if backend.weight]
+    if not any(backend.cluster for backend in shares):
+        return str(shares[0].status if shares else action.status_if_none)
+    return f"forward {', '.join(_share(backend, len(shares)) for backend in shares)}{_rewritten(route, head)}"
+
+
+def _share(backend: ir.Backend, number: int) -> str:
+    name = backend.cluster or str(backend.status)
+    return f"{name} x{backend.weight}" if number > 1 else name
+
+
+def _rewritten(route: ir.Route, head: RequestHead) -> str:
+    text = ""
+    for one in route.filters:
+        if isinstance(one, ir.Rewrite):
+            path = new_path(head.path, one.path, one.prefix, one.matched)
+            text += f" as {path}" if path != head.path else ""
+            text += f" host {one.authority}" if one.authority else ""
+    return text
