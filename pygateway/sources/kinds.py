@@ -62,9 +62,9 @@ def find(group: str, kind: str) -> KindInfo | None:
 
 def suggestion(group: str, kind: str) -> str | None:
     """A kind of the group that `kind` may be a misspelling of."""
-    known = [name for in_group, name in _BY_KIND if in_group == group]
-    near = get_close_matches(kind, known, n=1, cutoff=0.85)
-    return near[0] if near else None
+    known = {name.lower(): name for in_group, name in _BY_KIND if in_group == group}
+    near = get_close_matches(kind.lower(), known, n=1, cutoff=0.85)
+    return known[near[0]] if near else None
 
 
 def unusable(group: str, kind: str) -> str | None:
@@ -72,10 +72,10 @@ def unusable(group: str, kind: str) -> str | None:
     near = suggestion(group, kind)
     hint = f' (did you mean "{near}"?)' if near else ""
     if group in _OWN or (group not in _SHARED and group.split(".", 1)[0] == "pygateway"):
-        return f'kind "{kind}" of {group} is not supported{hint}'
+        return f'"{kind}" of {group} is not supported{hint}'
     if group == "extensions" and kind == "Ingress":
-        return "the Ingress of extensions is not supported: use networking.k8s.io/v1"
-    return f'unknown kind "{kind}"{hint}' if near else None
+        return "the one of extensions is not supported: use networking.k8s.io/v1"
+    return f'"{kind}" is unknown{hint}' if near else None
 
 
 def not_read(kind: str, field: str) -> bool:

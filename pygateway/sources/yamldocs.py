@@ -200,7 +200,8 @@ class _Builder:
 
 def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> DocumentFault:
     mark = error.context_mark if error.context in _BEGAN_BEFORE else error.problem_mark
-    line = mark.line + 1 if mark else 1
+    # What is missing at the end is told at the last line that is there.
+    line = min(mark.line + 1 if mark else 1, len(text.rstrip().splitlines()) or 1)
     problem = error.problem or "cannot be read"
     if _starts_with_tab(text, line):
         return DocumentFault(line, "not YAML: the line begins with a tab, where YAML wants spaces")

@@ -156,7 +156,7 @@ def test_the_faults_of_one_document_are_not_those_of_the_next() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: [\n", 2, "not YAML: did not find expected node content (while parsing a flow node)"),
+        ("a: [\n", 1, "not YAML: did not find expected node content (while parsing a flow node)"),
         ("a: 1\nb\n", 2, "not YAML: could not find expected ':' (while scanning a simple key)"),
         ("a:\n\t- b\n", 2, "not YAML: the line begins with a tab, where YAML wants spaces"),
         ("a:\n  b: 1\n \tc: 1\n", 3, "not YAML: the line begins with a tab, where YAML wants spaces"),
