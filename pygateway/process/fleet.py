@@ -82,9 +82,11 @@ class Fleet:
         member = Member(link, self.state)
         self.restarts = max(self.restarts, link.restarts)
         self._members[member.serial] = member
-        member.frames = await FrameLink.open(
-            sock, lambda message: self._on_message(member, m.decode_upward(message)), lambda: self._on_end(member)
+        frames = FrameLink(
+            lambda message: self._on_message(member, m.decode_upward(message)), lambda: self._on_end(member)
         )
+        await frames.open(sock)
+        member.frames = frames
         member.send_pending()
 
     def _on_end(self, member: Member) -> None:

@@ -166,26 +166,20 @@ class Frames:
 class FrameLink(asyncio.Protocol):
     """A frame link on an event loop. Writing never blocks; whoever writes waits for an answer before writing more."""
 
-    transport: asyncio.Transport
-
     def __init__(self, on_message: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        self._transport: asyncio.Transport | None = None
         self._frames = Frames()
         self._on_message = on_message
         self._on_end = on_end
         self._ended = asyncio.Event()
 
-    @classmethod
-    async def open(
-        cls, sock: socket.socket, on_message: Callable[[bytes], None], on_end: Callable[[], None]
-    ) -> "FrameLink":
-        """The link over `sock`, which now belongs to it."""
+    async def open(self, sock: socket.socket) -> None:
+        """Begin, over `sock`, which now belongs to the link. Messages may arrive before this returns."""
         sock.setblocking(False)
-        loop = asyncio.get_running_loop()
-        _transport, link = await loop.create_unix_connection(lambda: cls(on_message, on_end), sock=sock)
-        return link
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's has another base class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base class
 
     def data_received(self, data: bytes) -> None:
         for message in self._frames.feed(data):
@@ -196,16 +190,13 @@ class FrameLink(asyncio.Protocol):
         self._on_end()
 
     def send(self, message: bytes) -> None:
-        """Nothing happens when the other side is gone: `on_end` says so."""
-        if not self.transport.is_closing():
-            self.transport.write(frame(message))
-
-    def close(self) -> None:
-        """Send what was written, then end."""
-        self.transport.close()
+        """Nothing happens when the other side is gone, which `on_end` tells, or before the link is open."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frame(message))
 
     async def finish(self, within: float) -> None:
         """Close, and wait until everything was sent, but not longer than so many seconds."""
-        self.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), within)
+        if self._transport is not None:
+            self._transport.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), within)

@@ -190,8 +190,8 @@ class Worker:
     # From control
 
     async def _meet(self, sock: socket.socket) -> None:
-        link = await FrameLink.open(sock, self._on_message, lambda: None)
-        self._control = link
+        self._control = link = FrameLink(self._on_message, lambda: None)
+        await link.open(sock)
         self._tell(m.Hello(self._held.generation))
         if self._draining is not None:
             self._tell(m.Draining())

@@ -155,7 +155,7 @@ class Gateway:
         return [child for child in _session(self.supervisor.pid) if child.pid != self.supervisor.pid and child.alive]
 
     def workers(self) -> list[Process]:
-        return [child for child in self.children() if "process.worker" in child.command]
+        return [child for child in self.children() if "control" not in child.command]
 
     def control(self) -> Process:
         [control] = [child for child in self.children() if "control" in child.command]

@@ -124,8 +124,10 @@ class TestFrameLink:
                 got.append(message)
                 echoed.set()
 
-            near = await FrameLink.open(one, on_message, ended.set)
-            far = await FrameLink.open(other, lambda message: far.send(message.upper()), lambda: None)
+            near = FrameLink(on_message, ended.set)
+            far = FrameLink(lambda message: far.send(message.upper()), lambda: None)
+            await near.open(one)
+            await far.open(other)
             near.send(b"big" * 1_000_000)
             await echoed.wait()
             await far.finish(1.0)
