@@ -4,7 +4,8 @@ Each object is translated on its own (`ingress`, `apisixroute`) and remembered. 
 are put in order, and those that another one leaves nothing are told so.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -25,6 +26,7 @@ from pygateway.translate.result import ApisixStatus, Condition, Policy, Problem
 
 LISTENER: Final = "default"
 _APISIX: Final = "apisix.apache.org"
+_INGRESS: Final = "networking.k8s.io"
 _ALSO_OURS: Final = "apisix"
 """A class that is served besides our own, so that manifests written for APISIX need no change."""
 _REFERENCES: Final = frozenset(("BackendNotFound", "InvalidKind", "UnsupportedProtocol"))
@@ -50,17 +52,29 @@ class _Loss(msgspec.Struct, frozen=True):
     problem: Problem
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """What one object became, with what its status needs."""
+
+    ref: Ref
+    generation: int
+    routes: Routes
+
+
+def _made(group: str, kind: str, meta: ObjectMeta, routes: Routes) -> _Made:
+    return _Made(Ref(group, kind, meta.namespace, meta.name), meta.generation, routes)
+
+
 class DefaultHostsTranslator:
     """Remembers what each object became. One object's fault changes nothing of another's."""
 
     def __init__(self, policy: Policy) -> None:
         accepted = frozenset((policy.ingress_class, _ALSO_OURS))
 
-        def of_ingress(one: Ingress, reads: Reads) -> Routes:
-            return ingress_routes(one, reads, accepted)
+        def of_ingress(one: Ingress, reads: Reads) -> _Made:
+            return _made(_INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted))
 
-        def of_route(one: ApisixRoute, reads: Reads) -> Routes:
-            return apisix_routes(one, reads, accepted)
+        def of_route(one: ApisixRoute, reads: Reads) -> _Made:
+            return _made(_APISIX, "ApisixRoute", one.metadata, apisix_routes(one, reads, accepted))
 
         self._ingresses = Memo(of_ingress)
         self._apisix_routes = Memo(of_route)
@@ -74,21 +88,12 @@ class DefaultHostsTranslator:
         routes = self._apisix_routes.run(world.apisix_routes, tables)
         others = tuple(getattr(world, field) for _, field in _WITHOUT_EFFECT)
         inputs = (ingresses, routes, world.apisix_upstreams, *others)
-        if len(self._inputs) == len(inputs) and all(a is b for a, b in zip(inputs, self._inputs, strict=True)):
-            return self._result
-        made: dict[Ref, tuple[ObjectMeta, Routes]] = {}
-        for key, result in ingresses.items():
-            meta = world.ingresses[key].metadata
-            made[Ref("networking.k8s.io", "Ingress", meta.namespace, meta.name)] = (meta, result)
-        for key, result in routes.items():
-            meta = world.apisix_routes[key].metadata
-            made[Ref(_APISIX, "ApisixRoute", meta.namespace, meta.name)] = (meta, result)
-        made.update(_without_effect(world))
-        self._result = self._join(made)
-        self._inputs = inputs
+        if len(self._inputs) != len(inputs) or any(a is not b for a, b in zip(inputs, self._inputs, strict=True)):
+            self._result = self._join([*ingresses.values(), *routes.values(), *_without_effect(world)])
+            self._inputs = inputs
         return self._result
 
-    def _join(self, made: Mapping[Ref, tuple[ObjectMeta, Routes]]) -> DefaultHosts:
+    def _join(self, made: Sequence[_Made]) -> DefaultHosts:
         hosts = kept(self._result.hosts, _hosts(made))
         self._losses = {key: self._lost(key, host) for key, host in hosts.items()}
         lost: dict[Ref, dict[Problem, None]] = {}
@@ -97,33 +102,31 @@ class DefaultHostsTranslator:
                 lost.setdefault(loss.ref, {})[loss.problem] = None
         problems: dict[Ref, tuple[Problem, ...]] = {}
         statuses: dict[Ref, ApisixStatus] = {}
-        for ref, (meta, result) in made.items():
-            problems[ref] = (*result.problems, *lost.get(ref, ()))
-            if ref.group == _APISIX and not any(problem.note for problem in problems[ref]):
-                statuses[ref] = _status(problems[ref], meta.generation)
-        return DefaultHosts(hosts, statuses, {ref: found for ref, found in problems.items() if found})
+        for one in made:
+            found = (*one.routes.problems, *lost.get(one.ref, ()))
+            if found:
+                problems[one.ref] = found
+            if one.ref.group == _APISIX and not any(problem.note for problem in found):
+                statuses[one.ref] = _status(found, one.generation)
+        return DefaultHosts(hosts, statuses, problems)
 
     def _lost(self, key: str, host: ir.VirtualHost) -> tuple[ir.VirtualHost, list[_Loss]]:
         before = self._losses.get(key)
         return before if before is not None and before[0] is host else (host, list(_losses(host)))
 
 
-def _without_effect(world: World) -> Iterator[tuple[Ref, tuple[ObjectMeta, Routes]]]:
+def _without_effect(world: World) -> Iterator[_Made]:
     for upstream in world.apisix_upstreams.values():
-        yield _told("ApisixUpstream", upstream.metadata, upstream_problems(upstream))
+        yield _made(_APISIX, "ApisixUpstream", upstream.metadata, Routes((), upstream_problems(upstream)))
     for kind, field in _WITHOUT_EFFECT:
         for one in getattr(world, field).values():
-            yield _told(kind, one.metadata, (unsupported(kind),))
+            yield _made(_APISIX, kind, one.metadata, Routes((), (unsupported(kind),)))
 
 
-def _told(kind: str, meta: ObjectMeta, problems: tuple[Problem, ...]) -> tuple[Ref, tuple[ObjectMeta, Routes]]:
-    return Ref(_APISIX, kind, meta.namespace, meta.name), (meta, Routes((), problems))
-
-
-def _hosts(made: Mapping[Ref, tuple[ObjectMeta, Routes]]) -> dict[str, ir.VirtualHost]:
+def _hosts(made: Sequence[_Made]) -> dict[str, ir.VirtualHost]:
     found: dict[str, list[ir.Route]] = {}
-    for _, result in made.values():
-        for placed in result.placed:
+    for one in made:
+        for placed in one.routes.placed:
             found.setdefault(placed.hostname, []).append(placed.route)
     hosts: dict[str, ir.VirtualHost] = {}
     for hostname in sorted(found):
@@ -152,7 +155,7 @@ def _loss(hostname: str, loser: ir.Route, winner: ir.Route) -> _Loss:
     where = "on every host" if hostname == "*" else f"on host {hostname}"
     message = f"these requests {where} go to {winner.origin}, which comes first"
     origin = loser.origin
-    group = _APISIX if origin.kind == "ApisixRoute" else "networking.k8s.io"
+    group = _APISIX if origin.kind == "ApisixRoute" else _INGRESS
     return _Loss(Ref(group, origin.kind, origin.namespace, origin.name), Problem("Conflicted", message, _field(loser)))
 
 
@@ -166,6 +169,7 @@ def _field(route: ir.Route) -> str:
     return f"spec.rules[{rule}]" if path < 0 else f"spec.rules[{rule}].http.paths[{path}]"
 
 
+@lru_cache(256)  # thousands of healthy objects share a few statuses
 def _status(problems: tuple[Problem, ...], generation: int) -> ApisixStatus:
     """Accepted and ResolvedRefs as in the Gateway API, and ResourcesAvailable for scripts that wait for the condition
     of the APISIX controller 1.x. `Programmed` is added by who knows that the workers have it."""
