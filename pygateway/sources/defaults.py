@@ -70,12 +70,10 @@ class Registry:
         record = self._records.get(ref)
         return record.object if record else None
 
-    def keep_only(self, refs: set[Ref]) -> bool:
-        """Forgets the other objects. True when there were any."""
-        gone = self._records.keys() - refs
-        for ref in gone:
+    def keep_only(self, refs: set[Ref]) -> None:
+        """Forgets the other objects: one that comes back is a new one."""
+        for ref in self._records.keys() - refs:
             del self._records[ref]
-        return bool(gone)
 
     def namespace(self, name: str) -> Namespace:
         """The Namespace that is used but written nowhere."""

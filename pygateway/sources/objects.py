@@ -90,7 +90,6 @@ def _read_document(document: Document, index: int) -> _Report:
         report.found += [(ref, at, path, message) for path, message in found]
         if info is not None:
             report.objects.append(ReadObject(ref, info, value, index, at, document.line))
-            report.unsure = report.unsure or ref is None
     return report
 
 

@@ -91,7 +91,7 @@ def _step(tree: Any, part: str | int) -> tuple[int, Any] | None:
     return found
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=512)
 def _marks(text: str, json: bool) -> list[Document]:
     try:
         return texts.marks(text, json=json)

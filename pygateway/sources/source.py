@@ -28,7 +28,7 @@ class DocumentFault(Exception):  # noqa: N818 - a fault of the user's text, told
         self.message = message
 
 
-class SourceFault(msgspec.Struct, frozen=True, order=True):
+class SourceFault(msgspec.Struct, frozen=True):
     """One thing wrong with one object, or (`ref` None) with a file. `line` counts from 1; `path` is a field path."""
 
     file: str

@@ -34,15 +34,29 @@ class _Place:
         return self.part.above + lines.line((*self.found.at, *whole))
 
 
+class _Draft:
+    """What one update has put together so far."""
+
+    __slots__ = ("faults", "objects", "places", "provided")
+
+    def __init__(self) -> None:
+        self.objects: dict[Ref, Any] = {}
+        self.places: dict[Ref, _Place] = {}
+        self.provided: dict[str, set[Ref]] = {}
+        """By file: the objects in the World that are there on its account."""
+        self.faults: list[SourceFault] = []
+
+
 class Store:
-    """Remembers what was good. `update` takes all files, in their order, each time."""
+    """Remembers what was good. `update` takes all files, in their order, each time.
+
+    One thread updates; `locate` and `faults` may be asked from another at any time.
+    """
 
     def __init__(self) -> None:
         self._registry = Registry()
         self._world: World | None = None
-        self._places: dict[Ref, _Place] = {}
-        self._provided: dict[str, set[Ref]] = {}
-        """By file: the objects in the World that are there on its account."""
+        self._done = _Draft()
         self.faults: tuple[SourceFault, ...] = ()
 
     def update(self, files: Iterable[LoadedFile]) -> World:
@@ -52,34 +66,32 @@ class Store:
         file with something in it that cannot be told keeps all its objects that no other file has now.
         """
         files = tuple(files)
-        self._places = {}
-        objects: dict[Ref, Any] = {}
-        provided: dict[str, set[Ref]] = {}
-        faults: list[SourceFault] = []
+        draft = _Draft()
         for file in files:
-            provided[file.path] = self._take(file, objects, faults)
+            self._take(file, draft)
         for file in files:
             if file.unsure():
-                for ref in sorted(self._provided.get(file.path, set()) - objects.keys() - self._places.keys()):
-                    objects[ref] = self._registry.known(ref)
-                    provided[file.path].add(ref)
-        self._registry.keep_only(set(objects))
-        self._provided = provided
-        self.faults = tuple(faults)
-        self._world = self._assemble(objects)
+                before = self._done.provided.get(file.path, set())
+                for ref in sorted(before - draft.objects.keys()):
+                    draft.objects[ref] = self._registry.known(ref)
+                    draft.provided[file.path].add(ref)
+        self._registry.keep_only(set(draft.objects))
+        self._done = draft
+        self.faults = tuple(draft.faults)
+        self._world = self._assemble(draft.objects)
         return self._world
 
     def locate(self, ref: Ref, path: Path) -> tuple[str, int]:
         """(file, line) of a field, or of what is nearest above it; ("", 0) when no file has the object."""
-        place = self._places.get(ref)
+        place = self._done.places.get(ref)
         return (place.file.path, place.line(path)) if place else ("", 0)
 
-    def _take(self, file: LoadedFile, objects: dict[Ref, Any], faults: list[SourceFault]) -> set[Ref]:
-        """Adds the objects of one file, and its faults by line. Returns what it provides."""
+    def _take(self, file: LoadedFile, draft: _Draft) -> None:
+        """Adds the objects of one file, and its faults by line."""
         found: list[SourceFault] = []
         if file.fault is not None:
             found.append(SourceFault(file.path, file.fault.line, None, "", file.fault.message))
-        provided: set[Ref] = set()
+        provided = draft.provided[file.path] = set()
         for part in file.parts:
             found += [
                 SourceFault(file.path, part.above + fault.line, fault.ref, fault.path, fault.message)
@@ -88,18 +100,16 @@ class Store:
             for one in part.content.objects:
                 if one.ref is None:
                     continue
-                first = self._places.setdefault(one.ref, place := _Place(file, part, one))
+                first = draft.places.setdefault(one.ref, place := _Place(file, part, one))
                 if first is not place:
                     found.append(_twice(one.ref, first, place))
-                elif (good := self._good(one)) is not None:
-                    objects[one.ref] = good
+                elif (good := self._good(one.ref, one.value)) is not None:
+                    draft.objects[one.ref] = good
                     provided.add(one.ref)
-        faults += sorted(found, key=lambda fault: fault.line)
-        return provided
+        draft.faults += sorted(found, key=lambda fault: fault.line)
 
-    def _good(self, one: ReadObject) -> Any | None:
-        assert one.ref is not None
-        return self._registry.known(one.ref) if one.value is None else self._registry.fill(one.ref, one.value)
+    def _good(self, ref: Ref, value: Any) -> Any | None:
+        return self._registry.known(ref) if value is None else self._registry.fill(ref, value)
 
     def _assemble(self, objects: Mapping[Ref, Any]) -> World:
         maps: dict[str, dict[str, Any]] = {info.field: {} for info in KINDS}
