@@ -57,7 +57,7 @@ def gateway_view(gateway: Gateway, classes: Mapping[str, GatewayClass], policy: 
         return Problem("ClassNotFound", f"GatewayClass {name} does not exist", at)
     if owner.spec.controller_name != policy.controller_name:
         return Problem("NotOurs", f"GatewayClass {name} belongs to {owner.spec.controller_name}", at, note=True)
-    return view(gateway, _fault(gateway, owner, policy), unsupported(gateway))
+    return view(gateway, policy, _fault(gateway, owner, policy), unsupported(gateway))
 
 
 def _fault(gateway: Gateway, owner: GatewayClass, policy: Policy) -> Problem | None:

@@ -14,7 +14,7 @@ import msgspec
 from pygateway.resources.gateway import GROUP, Gateway, Listener, RouteGroupKind
 from pygateway.translate import hostnames, selectors
 from pygateway.translate.conditions import condition
-from pygateway.translate.result import Condition, Problem
+from pygateway.translate.result import Condition, Policy, Problem
 
 _LATER: Final = ("HTTPS", "TLS", "TCP", "UDP")
 _ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {"HTTP": ("HTTPRoute",)}
@@ -60,10 +60,10 @@ class _Judged(msgspec.Struct, frozen=True):
     unresolved: Problem | None = None
 
 
-def view(gateway: Gateway, fault: Problem | None, unsupported: Iterable[Problem]) -> GatewayView:
+def view(gateway: Gateway, policy: Policy, fault: Problem | None, unsupported: Iterable[Problem]) -> GatewayView:
     """What the Gateway and its listeners are. `fault` refuses the whole Gateway, `unsupported` does no harm."""
     problems: list[Problem] = []
-    judged = [_judge(spec, at) for spec, at in _unique(gateway, problems)]
+    judged = [_judge(spec, at, policy) for spec, at in _unique(gateway, problems)]
     judged = _conflicts(judged)
     problems += [one for item in judged for one in (item.refused, item.unresolved) if one is not None]
     problems = [*([] if fault is None else [fault]), *unsupported, *problems]
@@ -82,8 +82,8 @@ def _unique(gateway: Gateway, problems: list[Problem]) -> list[tuple[Listener, s
     return list(found.values())
 
 
-def _judge(spec: Listener, at: str) -> _Judged:
-    refused = _refused(spec, at)
+def _judge(spec: Listener, at: str, policy: Policy) -> _Judged:
+    refused = _refused(spec, at, policy)
     if refused is not None:
         return _Judged(spec, at, refused=refused)
     known = _ROUTE_KINDS[spec.protocol]
@@ -97,7 +97,7 @@ def _judge(spec: Listener, at: str) -> _Judged:
     return _Judged(spec, at, kinds, unresolved=unresolved)
 
 
-def _refused(spec: Listener, at: str) -> Problem | None:
+def _refused(spec: Listener, at: str, policy: Policy) -> Problem | None:
     """Why the listener on its own cannot be accepted."""
     if spec.protocol in _LATER:
         message = f"protocol {spec.protocol} is not supported yet"
@@ -107,6 +107,9 @@ def _refused(spec: Listener, at: str) -> Problem | None:
         return Problem("UnsupportedProtocol", message, f"{at}.protocol")
     if not 1 <= spec.port <= 65535:
         return Problem("PortUnavailable", f"port {spec.port} is not between 1 and 65535", f"{at}.port")
+    if policy.taken(spec.port):
+        message = f"port {spec.port} is where listeners on port {policy.taken(spec.port)} are bound"
+        return Problem("PortUnavailable", message, f"{at}.port")
     name_fault = hostnames.fault(spec.name, wildcard=False)
     if name_fault:
         return Problem("UnsupportedValue", name_fault, f"{at}.name")

@@ -22,6 +22,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """The local port of a listener's `port`."""
         return {80: self.http_port, 443: self.https_port}.get(port, port)
 
+    def taken(self, port: int) -> int:
+        """The port whose listeners are bound where those of `port` would be; 0 when there is none."""
+        return next((other for other in (80, 443) if other != port and self.bind(other) == self.bind(port)), 0)
+
 
 class Problem(msgspec.Struct, frozen=True):
     """A fault in an object. `reason` is one word for programs, `message` is for people, `at` is the path of the field
