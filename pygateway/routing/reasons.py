@@ -153,30 +153,24 @@ def nearness(match: ir.PathMatch, path: str) -> tuple[int, str]:
     0 and up for a slip that a person would call one; a hundred and up for a mere family likeness, less the more leading
     segments the two share; `FAR` for nothing in common.
     """
-    value = match.value
+    value, bare = match.value, path.rstrip("/")
+    if match.kind != ir.PathKind.EXACT or not path.startswith(value + "/"):
+        for slashed in (bare or "/", f"{bare}/"):
+            if path_holds(match, slashed):
+                return 0, f"{shortened(slashed)} would match: only the slash at the end differs"
     if match.kind == ir.PathKind.REGEX:
         return _pattern_nearness(match, path)
-    if path.rstrip("/") == value.rstrip("/"):
-        return 0, _slash_hint(match, path)
-    if path_holds(match, path.rstrip("/") or "/"):
-        return 0, f"{shortened(path.rstrip('/') or '/')} would match, without the slash at the end"
     folded = ir.PathMatch(match.kind, value.lower())
     if path_holds(folded, path.lower()):
-        return 1, "only upper and lower case differ, and paths are compared with case"
+        return 1, "paths are compared with case, and only that differs"
     if match.kind == ir.PathKind.EXACT and value.strip("/") and path.startswith(value.rstrip("/") + "/"):
-        return 2, f"{shortened(path)} would match if the path were a prefix"
+        return 0 if path == value + "/" else 2, f"{shortened(path)} would match if the path were a prefix"
     if match.kind == ir.PathKind.SEGMENT and path.startswith(value):
-        return 2, f"a prefix takes whole segments: {shortened(value)} takes {shortened(value)}/…, not {shortened(path)}"
+        return 2, f"a prefix takes whole segments only: {shortened(value)}/…"
     distance = slip(value, _cut(path, value, match.kind))
     if distance:
         return 2 + distance, f"did you mean {shortened(value)}?"
     return _likeness(value, path), ""
-
-
-def _slash_hint(match: ir.PathMatch, path: str) -> str:
-    if match.kind == ir.PathKind.EXACT and path.startswith(match.value):
-        return f"{shortened(path)} would match if the path were a prefix; an exact path takes no slash at its end"
-    return f"{shortened(match.value)} would match: only the slash at the end differs"
 
 
 def _pattern_nearness(match: ir.PathMatch, path: str) -> tuple[int, str]:
