@@ -17,6 +17,8 @@ FILE_CHUNK: Final = 65536
 LONGEST_TARGET: Final = 1500
 LONGEST_TEXT: Final = 400
 """Longer texts from outside are cut, so that a line stays below PIPE_BUF."""
+QUOTES: Final = 64
+"""Quotation marks of a line in which no text has one of its own."""
 _MILLIS: Final = [f"{n:03d}" for n in range(1000)]
 
 
@@ -95,18 +97,33 @@ class Record:
 
 
 def json_line(stamp: str, r: Record) -> str:
-    """The line as JSON. Text from outside is escaped by the standard library's encoder: a line is always one line."""
-    quote = encode_basestring_ascii
+    """The line as JSON, always one line. Most texts from outside hold nothing that JSON escapes: the line is written
+    as if that were so and looked at as a whole; where it is not so it is written again, each text by the standard
+    library's encoder (four look-ups instead of seven encodings)."""
+    host = r.host.decode("latin-1")
+    target = r.target if len(r.target) <= LONGEST_TARGET else r.target[:LONGEST_TARGET]
+    agent = (r.user_agent if len(r.user_agent) <= LONGEST_TEXT else r.user_agent[:LONGEST_TEXT]).decode("latin-1")
+    request_id = r.request_id.decode("latin-1")
+    micros = int(r.seconds * 1_000_000.0)
     upstream_ms = milliseconds(r.upstream_seconds) if r.upstream_seconds >= 0.0 else "null"
-    reason = f',"reason":{quote(r.reason)}' if r.reason else ""
-    return (
-        f'{{"time":"{stamp}","client":"{r.client}","method":{quote(r.method)},'
-        f'"host":{quote(r.host.decode("latin-1"))},"path":{quote(r.target[:LONGEST_TARGET])},"protocol":"{r.protocol}",'
+    middle = (
         f'"status":{r.status},"bytes_in":{r.bytes_in},"bytes_out":{r.bytes_out},'
-        f'"duration_ms":{milliseconds(r.seconds)},"upstream_ms":{upstream_ms},"listener":{quote(r.listener)},'
-        f'"route":{quote(r.route)},"upstream":"{r.upstream}","attempts":{r.attempts},"flag":"{r.flag}"{reason},'
-        f'"request_id":{quote(r.request_id.decode("latin-1"))},'
-        f'"user_agent":{quote(r.user_agent[:LONGEST_TEXT].decode("latin-1"))}}}\n'
+        f'"duration_ms":{micros // 1000}.{_MILLIS[micros % 1000]},"upstream_ms":{upstream_ms},'
+        f'"upstream":"{r.upstream}","attempts":{r.attempts},"flag":"{r.flag}"'
+    )
+    line = (
+        f'{{"time":"{stamp}","client":"{r.client}","method":"{r.method}","host":"{host}","path":"{target}",'
+        f'"protocol":"{r.protocol}",{middle},"listener":"{r.listener}","route":"{r.route}","reason":"{r.reason}",'
+        f'"request_id":"{request_id}","user_agent":"{agent}"}}'
+    )
+    if line.count('"') == QUOTES and line.isprintable() and "\\" not in line and line.isascii():
+        return line + "\n"
+    quote = encode_basestring_ascii
+    return (
+        f'{{"time":"{stamp}","client":{quote(r.client)},"method":{quote(r.method)},"host":{quote(host)},'
+        f'"path":{quote(target)},"protocol":"{r.protocol}",{middle},"listener":{quote(r.listener)},'
+        f'"route":{quote(r.route)},"reason":{quote(r.reason)},"request_id":{quote(request_id)},'
+        f'"user_agent":{quote(agent)}}}\n'
     )
 
 

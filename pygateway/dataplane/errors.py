@@ -1,7 +1,7 @@
 """What can go wrong with an exchange: whose fault it was, whether another try is safe, and what the client gets.
 
-A `ProxyError` is a value, not an exception: it travels through callbacks. this module is the one place that turns a kind
-into a status and into the flag that the access log shows (in the style of Envoy's response flags).
+A `ProxyError` is a value, not an exception: it travels through callbacks. this module is the one place that turns a
+kind into a status and into the flag that the access log shows (in the style of Envoy's response flags).
 """
 
 from typing import Final

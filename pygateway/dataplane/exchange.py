@@ -56,68 +56,41 @@ class Exchange(Stream):
     port: Port
     server: Downstream
     head: RequestHead
-    deadline: float
-    _route: CompiledRoute | None
-    _handler: RouteHandler | None
-    _limits: Limits | None
-    _share: Share | None
-    _cluster: Cluster | None
-    _peer: Peer | None
-    _last_peer: str
-    _upstream: Upstream | None
-    _connecting: Connecting | None
-    _tried: list[Peer]
-    _attempts: int
-    _request_id: bytes
-    _upgrade: str
+    deadline: float = NEVER
+    _route: CompiledRoute | None = None
+    _handler: RouteHandler | None = None
+    _limits: Limits | None = None
+    _share: Share | None = None
+    _cluster: Cluster | None = None
+    _peer: Peer | None = None
+    _last_peer: str = ""
+    _upstream: Upstream | None = None
+    _connecting: Connecting | None = None
+    _tried: list[Peer] = NO_PEERS
+    _attempts: int = 0
+    _request_id: bytes = b""
+    _upgrade: str = ""
     _started: float
-    _sent_at: float
-    _answered_at: float
-    _try_deadline: float
-    _pending: bytes
-    _ended: bool
-    _trailers: list[bytes]
-    _body_passed_on: bool
-    _responding: bool
-    _tunnel: bool
-    _status: int
-    _error: ProxyError | None
-    _reason: str
-    _done: bool
+    _sent_at: float = 0.0
+    _answered_at: float = 0.0
+    _try_deadline: float = NEVER
+    _pending: bytes = b""
+    _ended: bool = False
+    _trailers: list[bytes] = NO_LINES
+    _body_passed_on: bool = False
+    _responding: bool = False
+    _tunnel: bool = False
+    _status: int = 0
+    _error: ProxyError | None = None
+    _reason: str = ""
+    _done: bool = False
 
     def __init__(self, ctx: Context, port: Port, server: Downstream, head: RequestHead) -> None:
         self.ctx = ctx
         self.port = port
         self.server = server
         self.head = head
-        self.deadline = NEVER
-        self._route = None
-        self._handler = None
-        self._limits = None
-        self._share = None
-        self._cluster = None
-        self._peer = None
-        self._last_peer = ""
-        self._upstream = None
-        self._connecting = None
-        self._tried = NO_PEERS
-        self._attempts = 0
-        self._request_id = b""
-        self._upgrade = ""
         self._started = time.perf_counter()
-        self._sent_at = 0.0
-        self._answered_at = 0.0
-        self._try_deadline = NEVER
-        self._pending = b""
-        self._ended = False
-        self._trailers = NO_LINES
-        self._body_passed_on = False
-        self._responding = False
-        self._tunnel = False
-        self._status = 0
-        self._error = None
-        self._reason = ""
-        self._done = False
         ctx.requests += 1
 
     # Route.
@@ -236,7 +209,7 @@ class Exchange(Stream):
         if share is not None and share.filters is not NO_FILTERS:
             _edit_request(share.filters, request)
         if limits is not None:
-            upstream.limit(limits.idle, self._try_deadline)
+            upstream.limit(limits.idle, limits.send, self._try_deadline)
         data = self._pending
         self._pending = b""
         if data:

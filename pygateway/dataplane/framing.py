@@ -29,11 +29,11 @@ class RequestOut:
     method: str
     target: bytes
     authority: bytes
-    forwarded: bytes
     lines: list[bytes]
-    length: int
-    upgrade: str
-    expect: bool
+    forwarded: bytes = b""
+    length: int = NO_BODY
+    upgrade: str = ""
+    expect: bool = False
 
     def __init__(self, method: str, target: bytes, authority: bytes, lines: list[bytes]) -> None:
         self.method = method
@@ -51,14 +51,11 @@ class Downstream(Timed):
     included."""
 
     forwarding: Forwarding
-    bytes_in: int
-    bytes_out: int
+    bytes_in: int = 0
+    bytes_out: int = 0
 
     def __init__(self, forwarding: Forwarding) -> None:
-        super().__init__()
         self.forwarding = forwarding
-        self.bytes_in = 0
-        self.bytes_out = 0
 
     def answer(self, error: ProxyError) -> None:
         """An answer of the gateway's own, whole; nothing of another was sent yet."""
@@ -129,8 +126,9 @@ class Upstream(Timed):
         """The head and the first of the body; from now on `stream` hears what comes back."""
         raise NotImplementedError
 
-    def limit(self, idle: float, try_deadline: float) -> None:
-        """The try's timeouts: the longest silence, and the moment by which the answer must be whole (NEVER: none)."""
+    def limit(self, idle: float, send: float, try_deadline: float) -> None:
+        """The try's timeouts: the longest silence, how long the backend may take nothing of what is sent, and the
+        moment by which the answer must be whole (NEVER: none)."""
         raise NotImplementedError
 
     def send_data(self, data: bytes) -> None:

@@ -40,6 +40,7 @@ class Limits:
     backend: float
     connect: float
     idle: float
+    send: float
     attempts: int
     websocket: bool
     status_if_none: int
@@ -50,6 +51,7 @@ class Limits:
         self.backend = timeouts.backend
         self.connect = timeouts.connect
         self.idle = timeouts.idle
+        self.send = timeouts.send
         self.attempts = forward.retry.attempts
         self.websocket = forward.websocket
         self.status_if_none = forward.status_if_none

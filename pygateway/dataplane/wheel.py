@@ -11,18 +11,18 @@ from typing import Final
 TICK: Final = 0.05
 """Seconds between two looks: a deadline fires up to two ticks late, never early."""
 SLOTS: Final = 512
+LONGEST: Final = TICK * (SLOTS - 2)
+"""As far ahead as the wheel reaches; what is due later is looked at on the way."""
 NEVER: Final = 1e18
 
 
 class Timed:
-    """Something with a deadline, on the wheel's clock (`Wheel.now`); NEVER means none."""
+    """Something with a deadline, on the wheel's clock (`Wheel.now`); NEVER means none. `wakes` is when the wheel will
+    look at it next: a later deadline may be assigned as it is, an earlier one needs `Wheel.watch`."""
 
-    deadline: float
-    slot: int
-
-    def __init__(self) -> None:
-        self.deadline = NEVER
-        self.slot = -1
+    deadline: float = NEVER
+    wakes: float = NEVER
+    slot: int = -1
 
     def on_deadline(self) -> None:
         """The deadline has passed. It is NEVER by now; set another if need be."""
@@ -34,7 +34,6 @@ class Alarm(Timed):
     _call: Callable[[], None]
 
     def __init__(self, call: Callable[[], None]) -> None:
-        super().__init__()
         self._call = call
 
     def on_deadline(self) -> None:
@@ -54,15 +53,10 @@ class Wheel:
         self._slots = [{} for _ in range(SLOTS)]
 
     def watch(self, timed: Timed, deadline: float) -> None:
-        """Set a deadline. Cheap when the object is already watched at an earlier slot."""
+        """Set a deadline. Cheap when the wheel looks at the object before that anyway."""
         timed.deadline = deadline
-        wanted = self._slot_of(deadline)
-        if timed.slot >= 0:
-            if self._distance(timed.slot) <= self._distance(wanted):
-                return
-            self._slots[timed.slot].pop(timed, None)
-        timed.slot = wanted
-        self._slots[wanted][timed] = None
+        if deadline < timed.wakes:
+            self._schedule(timed)
 
     def forget(self, timed: Timed) -> None:
         """The object is going away."""
@@ -70,6 +64,7 @@ class Wheel:
         if timed.slot >= 0:
             self._slots[timed.slot].pop(timed, None)
             timed.slot = -1
+            timed.wakes = NEVER
 
     def advance(self, now: float) -> None:
         """Let time pass: fire what is due, put on what is not. Call it about every TICK."""
@@ -89,16 +84,18 @@ class Wheel:
             if timed.slot != index:
                 continue
             timed.slot = -1
+            timed.wakes = NEVER
             if timed.deadline <= self.now:
                 timed.deadline = NEVER
                 timed.on_deadline()
             elif timed.deadline < NEVER:
-                self.watch(timed, timed.deadline)
+                self._schedule(timed)
 
-    def _slot_of(self, deadline: float) -> int:
-        ticks = int(min(deadline - self.now, TICK * (SLOTS - 2)) / TICK) + 1
-        return (self._tick + max(ticks, 1)) % SLOTS
-
-    def _distance(self, slot: int) -> int:
-        distance = (slot - self._tick) % SLOTS
-        return distance if distance else SLOTS
+    def _schedule(self, timed: Timed) -> None:
+        if timed.slot >= 0:
+            self._slots[timed.slot].pop(timed, None)
+        ticks = int(min(timed.deadline - self.now, LONGEST) / TICK) + 1
+        tick = self._tick + max(ticks, 1)
+        timed.slot = tick % SLOTS
+        timed.wakes = tick * TICK
+        self._slots[timed.slot][timed] = None

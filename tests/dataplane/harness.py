@@ -150,8 +150,8 @@ class Wire:
 
     async def gone(self) -> None:
         """Close, and wait until it is done."""
-        self.writer.close()
         with contextlib.suppress(OSError, TimeoutError):
+            self.writer.close()
             await asyncio.wait_for(self.writer.wait_closed(), WAIT)
 
     def reset(self) -> None:

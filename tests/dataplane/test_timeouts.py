@@ -156,3 +156,25 @@ async def test_a_backend_connection_that_is_too_old_is_not_used_again() -> None:
         await client.send("GET /2 HTTP/1.1", "Host: a")
         await (await gateway.accept()).request("GET /2 HTTP/1.1")
         await backend.closed()
+
+
+@story
+async def test_a_backend_that_takes_nothing_of_an_upload_has_its_own_limit() -> None:
+    async with Gateway((route(timeouts=ir.Timeouts(send=20, idle=500)),), body_timeout=1000) as gateway:
+        client = await gateway.client()
+        await client.send("POST / HTTP/1.1", "Host: a", "Content-Length: 100000000")
+        backend = await gateway.accept()
+        await backend.read_head()
+        backend.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types a narrower transport
+        client.writer.transport.set_write_buffer_limits(high=0)
+        while True:
+            client.writer.write(b"x" * 1_000_000)
+            try:
+                async with asyncio.timeout(0.2):
+                    await client.writer.drain()
+            except TimeoutError:
+                break
+        await gateway.pass_time(19)
+        await client.silent()
+        await gateway.pass_time(2)
+        await client.response(504, error(504))

@@ -38,6 +38,7 @@ class ClientConnection(Connection):
     state: int
     stream: Stream | None
     idle_limit: float
+    send_limit: float
     try_deadline: float
     _transport: asyncio.Transport | None
     _write: Callable[[bytes], None]
@@ -56,6 +57,7 @@ class ClientConnection(Connection):
         self.state = IDLE
         self.stream = None
         self.idle_limit = 0.0
+        self.send_limit = 0.0
         self.try_deadline = NEVER
         self._transport = None
         self._write = _unconnected
@@ -198,8 +200,9 @@ class ClientConnection(Connection):
         if self._transport is not None:
             self._transport.abort()
 
-    def limit(self, idle: float, try_deadline: float) -> None:
+    def limit(self, idle: float, send: float, try_deadline: float) -> None:
         self.idle_limit = idle
+        self.send_limit = send
         self.try_deadline = try_deadline
 
     def on_deadline(self) -> None:
@@ -342,7 +345,10 @@ class ClientConnection(Connection):
     def _touch(self) -> None:
         """Something moved: the silence starts anew. While a client is still sending its body and the backend takes
         it, the silence is the client's."""
-        limit = self.idle_limit if self._blocked or not self._sending else 0.0
+        if self._blocked:
+            limit = self.send_limit
+        else:
+            limit = 0.0 if self._sending else self.idle_limit
         wheel = self.ctx.wheel
         deadline = wheel.now + limit if limit > 0.0 else NEVER
         if self.try_deadline < deadline:

@@ -20,7 +20,6 @@ class Connecting(Timed):
     _task: asyncio.Task[None] | None
 
     def __init__(self, ctx: Context, peer: Peer, waiter: Stream) -> None:
-        super().__init__()
         self._ctx = ctx
         self._peer = peer
         self._waiter = waiter

@@ -17,7 +17,6 @@ class Connection(Upstream):
     used: int
 
     def __init__(self, peer: "Peer", created: float) -> None:
-        super().__init__()
         self.peer = peer
         self.created = created
         self.used = 0
