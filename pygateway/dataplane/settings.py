@@ -20,7 +20,7 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest silence in both directions of an upgraded connection."""
     linger_timeout: float = 5.0
     """How long the rest of an unwanted request body is read and dropped before the connection closes."""
-    linger_bytes: int = 1_048_576
+    linger_bytes: int = 16_777_216
 
     request_line: int = 8192
     header_bytes: int = 65536
