@@ -18,7 +18,7 @@ QUICK: Final = 5.0
 """A child that lived longer than this many seconds has not failed at once: its next start does not wait."""
 FIRST_WAIT: Final = 0.05
 LONGEST_WAIT: Final = 5.0
-LONGEST_WAIT_ONCE_READY: Final = 0.5
+LONGEST_WAIT_ONCE_READY: Final = 0.2
 """A child that had come up before it died can do its work, so it is not kept waiting for long."""
 
 
