@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 HOT = "pygateway.routing.table"
 """A module that mypyc compiles in the compiled form."""
 EXTENSIONS = (".so", ".pyd")
+
+# Tests import their helpers as `tests.…`. The checkout itself must not be on sys.path for that: its pygateway would
+# come before the installed one.
+_tests = types.ModuleType("tests")
+_tests.__path__ = [str(CHECKOUT / "tests")]
+sys.modules.setdefault("tests", _tests)
 
 
 def _origin(module: str) -> Path:

@@ -77,7 +77,7 @@ def routes(options: argparse.Namespace) -> list[RouteRow]:
     if not options.files:
         return _ask(options.admin, "/routes", [], list[RouteRow])
     loaded = files(options.files)
-    _warn_of_faults(loaded)
+    warn_of_faults(loaded)
     snapshot = loaded.translation().snapshot
     return list(listing(list(snapshot.listeners.values()), snapshot.hosts))
 
@@ -91,7 +91,7 @@ def explanation(options: argparse.Namespace, question: Sequence[tuple[str, str]]
     from pygateway.process.question import QuestionError, ask
 
     loaded = files(options.files)
-    _warn_of_faults(loaded)
+    warn_of_faults(loaded)
     snapshot = loaded.translation().snapshot
     ports = _other_ports(options.url, {listener.port for listener in snapshot.listeners.values()})
     if ports:
@@ -114,7 +114,8 @@ def _other_ports(url: str, declared: set[int]) -> dict[str, int]:
     return {"https_port": port} if parts.scheme == "https" else {"http_port": port}
 
 
-def _warn_of_faults(loaded: Loaded) -> None:
+def warn_of_faults(loaded: Loaded) -> None:
+    """Faults in the manifests are the business of `check`; here they are only counted, on standard error."""
     count = len(loaded.source.faults)
     if count:
         noun = "fault" if count == 1 else "faults"

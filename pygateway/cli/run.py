@@ -1,7 +1,10 @@
 """`pygateway run`: the gateway itself."""
 
 import argparse
+import fcntl
 import os
+import stat
+import sys
 from pathlib import Path
 
 from pygateway.cli.errors import CommandError
@@ -32,4 +35,13 @@ def execute(options: argparse.Namespace) -> int:
     for path in settings.files:
         if not Path(path).exists():
             raise CommandError(f"no such file or folder: {path}")
+    _append()
     return run(settings)
+
+
+def _append() -> None:
+    """Where output goes to a file (`> log`), let every process write at its end: workers write access lines there too,
+    and two descriptions with offsets of their own overwrite each other."""
+    for fd in (sys.stdout.fileno(), sys.stderr.fileno()):
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
