@@ -1,5 +1,6 @@
 """What the benchmark needs and does not find: Debian packages, packages from PyPI, pygateway's two forms."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -77,8 +78,9 @@ def is_compiled(environment: Path) -> bool:
     return bool(found)
 
 
+@functools.cache
 def source_digest(root: Path) -> str:
-    """A digest of what goes into the wheel, and of the interpreter."""
+    """A digest of what goes into the wheel, and of the interpreter; one run works on one state of the sources."""
     digest = hashlib.sha256(sys.version.encode())
     for name in _SOURCES:
         path = root / name

@@ -131,7 +131,7 @@ def test_what_was_not_measured_has_no_bar() -> None:
 
 def test_the_report_says_which_bar_is_broken() -> None:
     text = report.markdown(results(1.6))
-    assert "| pygateway to nginx, plain heads | 1.60 | 1.50 | **broken** |" in text
+    assert "| pygateway to nginx, plain heads | 1.600 | 1.500 | **broken** |" in text
     assert "| idle route, 10,000 in a worker | 800 bytes | 1,024 bytes | holds |" in text
 
 
