@@ -3,6 +3,7 @@
 import pytest
 
 from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end, may_be_trailer
+from pygateway.dataplane.http1.head import BadMessage
 from pygateway.dataplane.http1.limits import Limits
 
 WIRE = b"5;x=1\r\nhello\r\n1\r\n \r\nA\r\n0123456789\r\n0;last\r\nX-Sum: abc\r\nVary: *\r\nx-two:2\r\n\r\n"
@@ -102,3 +103,9 @@ def test_what_is_encoded_is_decoded(trailers: list[bytes]) -> None:
 
 def test_an_empty_chunk_would_end_the_body() -> None:
     assert encode_chunk(b"") == b""
+
+
+@pytest.mark.parametrize(("wire", "reason"), [(b"x", "bad-chunk-size"), (b"1\r\nxy", "bad-chunk-end")])
+def test_what_is_wrong_is_refused_before_the_line_ends(wire: bytes, reason: str) -> None:
+    with pytest.raises(BadMessage, match=reason):
+        ChunkedReader(Limits()).feed(wire, 0)

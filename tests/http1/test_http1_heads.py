@@ -3,6 +3,7 @@
 import pytest
 
 from pygateway.dataplane.http1 import names
+from pygateway.dataplane.http1.target import HOSTS
 from tests.http1.driver import answer, parse
 
 
@@ -259,6 +260,12 @@ def test_names_at_random_do_not_fill_the_memory() -> None:
         assert parse(b"X-Random-%d: 1" % number).lines == [b"X-Random-%d: 1" % number]
     assert len(names.REQUEST_NAMES) <= 4096
     assert parse(b"Accept: x", b"Content-Length: 4").content_length == 4
+
+
+def test_hosts_at_random_do_not_fill_the_memory() -> None:
+    for number in range(3000):
+        assert parse(host=b"Host: h%d" % number).host == f"h{number}"
+    assert len(HOSTS) <= 1024
 
 
 def test_long_names_are_not_remembered() -> None:

@@ -10,7 +10,8 @@ _HEX_AND_COLON: Final = b"0123456789ABCDEFabcdef:."
 _LONGEST_HOST: Final = 255
 _REMEMBERED: Final = 1024
 
-_hosts: Final[dict[bytes, str]] = {}
+HOSTS: Final[dict[bytes, str]] = {}
+"""Authorities that were checked, and their hosts; bounded."""
 
 
 def host_of(authority: bytes) -> str:
@@ -18,12 +19,12 @@ def host_of(authority: bytes) -> str:
 
     Raises BadMessage: an empty host or label, user information, a character that no host name has, a bad port.
     """
-    host = _hosts.get(authority)
+    host = HOSTS.get(authority)
     if host is None:
         host = _parsed(authority)
-        if len(_hosts) >= _REMEMBERED:
-            _hosts.clear()
-        _hosts[authority] = host
+        if len(HOSTS) >= _REMEMBERED:
+            HOSTS.clear()
+        HOSTS[authority] = host
     return host
 
 
