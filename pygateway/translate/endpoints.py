@@ -42,24 +42,30 @@ class UpstreamsBuilder:
         """The clusters that the routes of `hosts` name, which resolve to Services of `world`."""
         changed = self._take_slices(world.endpoint_slices)
         same_hosts = len(hosts) == len(self._hosts) and all(map(is_, hosts, self._hosts))
-        if same_hosts and world.services is self._services:
-            endpoints = self._result.endpoints
-        else:
-            names = sorted(set(_named(hosts)))
-            self._clusters_of = {}
-            for name in names:
-                self._clusters_of.setdefault(_service(name), []).append(name)
-            changed = set(self._clusters_of)
-            before = self._result.clusters
-            clusters = same(before, {name: before.get(name) or ir.Cluster(name) for name in names})
-            endpoints = {name: self._result.endpoints.get(name) or ir.Endpoints(name) for name in names}
-            self._result = Upstreams(clusters, endpoints)
-            self._hosts, self._services = hosts, world.services
+        if not same_hosts:
+            changed |= self._take_clusters(sorted(set(_named(hosts))))
+            self._hosts = hosts
+        if world.services is not self._services:
+            before, self._services = self._services, world.services
+            changed.update(key for key in self._clusters_of if before.get(key) is not world.services[key])
+        endpoints = self._result.endpoints
         updates = {name: made for name, made in self._members(changed) if made is not endpoints[name]}
         if updates:
-            endpoints = {**endpoints, **updates}
-        self._result = Upstreams(self._result.clusters, endpoints)
+            self._result = Upstreams(self._result.clusters, {**endpoints, **updates})
         return self._result
+
+    def _take_clusters(self, names: list[str]) -> set[str]:
+        """Keeps exactly the clusters of these names. The Services of those that are new."""
+        before = self._result
+        self._clusters_of = {}
+        for name in names:
+            self._clusters_of.setdefault(_service(name), []).append(name)
+        clusters = same(before.clusters, {name: before.clusters.get(name) or ir.Cluster(name) for name in names})
+        if clusters is before.clusters:
+            return set()
+        endpoints = {name: before.endpoints.get(name) or ir.Endpoints(name) for name in names}
+        self._result = Upstreams(clusters, endpoints)
+        return {_service(name) for name in clusters if name not in before.clusters}
 
     def _take_slices(self, slices: Mapping[str, EndpointSlice]) -> set[str]:
         """The Services whose slices are not those of before."""

@@ -16,7 +16,7 @@ _FRAMING: Final = frozenset(
 
 def name_fault(name: str) -> str:
     """Why this is no field name; empty when it is one."""
-    return "" if name.isascii() and _TOKEN.fullmatch(name) else f"{name[:80]!r} is not a header name"
+    return "" if name.isascii() and _TOKEN.fullmatch(name) else f'"{name[:80]}" is not a header name'
 
 
 def value_fault(value: str) -> str:

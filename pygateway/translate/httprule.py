@@ -151,4 +151,5 @@ def _cluster(meta: ObjectMeta, ref: HTTPBackendRef, at: str, reads: Reads) -> st
             return Problem("RefNotPermitted", message, f"{at}.namespace")
     if ref.port is None:
         return Problem("BackendNotFound", "a backend of kind Service needs a port", f"{at}.port")
-    return resolve(reads.service, namespace, ref.name, ref.port, at)
+    missing = reads.service(f"{namespace}/{ref.name}") is None
+    return resolve(reads.service, namespace, ref.name, ref.port, f"{at}.{'name' if missing else 'port'}")
