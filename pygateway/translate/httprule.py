@@ -42,42 +42,46 @@ class _Backends(msgspec.Struct, frozen=True):
 def translate_rule(meta: ObjectMeta, index: int, rule: HTTPRouteRule, reads: Reads) -> Rule:
     """The rule at `spec.rules[index]`."""
     at = f"spec.rules[{index}]"
-    name = rule.name or str(index)
-    matches: list[tuple[int, Matched]] = []
     refusals: list[Problem] = list(_unsupported(rule, at))
-    for number, match in enumerate(rule.matches or (HTTPRouteMatch(),)):
-        made = httpmatch.translate(match, f"{at}.matches[{number}]")
-        if isinstance(made, Matched):
-            matches.append((number, made))
-        else:
-            refusals += made
+    matches = _matches(rule, at, refusals)
     timeouts = _timeouts(rule.timeouts, f"{at}.timeouts")
     if isinstance(timeouts, Problem):
         refusals.append(timeouts)
         timeouts = ir.Timeouts()
-    unresolved: tuple[Problem, ...] = ()
     plans: list[tuple[int, Matched, Filters, _Backends]] = []
     for number, matched in matches:
+        # What a prefix is replaced in depends on the match, so filters are made for each.
         own = filters.translate(rule.filters, f"{at}.filters", matched.prefix)
         backends = _backends(meta, rule, at, matched.prefix, reads)
         refusals += [*own.problems, *backends.refusals]
-        unresolved = backends.unresolved
         plans.append((number, matched, own, backends))
-    refusals = list(dict.fromkeys(refusals))
     refused = ir.Respond(_BROKEN, str(refusals[0])) if refusals else None
-    origin = ir.Origin("HTTPRoute", meta.namespace, meta.name, name)
+    name = rule.name or str(index)
     routes = tuple(
         ir.Route(
-            f"{meta.namespace}_{meta.name}_{name}",
-            origin,
-            matched.match,
-            refused or own.redirect or ir.Forward(backends.shares, timeouts, status_if_none=_BROKEN),
-            () if refused else own.applied,
-            (0, *matched.rank, meta.creation_timestamp, f"{meta.namespace}/{meta.name}", index, number),
+            name=f"{meta.namespace}_{meta.name}_{name}",
+            origin=ir.Origin("HTTPRoute", meta.namespace, meta.name, name),
+            match=matched.match,
+            action=refused or own.redirect or ir.Forward(backends.shares, timeouts, status_if_none=_BROKEN),
+            filters=() if refused else own.applied,
+            precedence=(0, *matched.rank, meta.creation_timestamp, f"{meta.namespace}/{meta.name}", index, number),
         )
         for number, matched, own, backends in plans
     )
-    return Rule(name, routes, tuple(refusals), unresolved)
+    unresolved = plans[0][3].unresolved if plans else ()
+    return Rule(name, routes, tuple(dict.fromkeys(refusals)), unresolved)
+
+
+def _matches(rule: HTTPRouteRule, at: str, refusals: list[Problem]) -> list[tuple[int, Matched]]:
+    """The matches that can be understood, each with its index; what is wrong with the others goes to `refusals`."""
+    found: list[tuple[int, Matched]] = []
+    for number, match in enumerate(rule.matches or (HTTPRouteMatch(),)):
+        made = httpmatch.translate(match, f"{at}.matches[{number}]")
+        if isinstance(made, Matched):
+            found.append((number, made))
+        else:
+            refusals += made
+    return found
 
 
 def _unsupported(rule: HTTPRouteRule, at: str) -> Iterator[Problem]:
