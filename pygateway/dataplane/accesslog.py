@@ -12,6 +12,8 @@ import time
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
+from pygateway.dataplane.http1.head import RequestHead
+
 PIPE_BUF: Final = select.PIPE_BUF
 FILE_CHUNK: Final = 65536
 LONGEST_TARGET: Final = 1500
@@ -66,76 +68,68 @@ class Clock:
 
 
 class Record:
-    """What one line says. Attributes are set by the exchange when it ends; bytes are as they came over the wire."""
+    """What one line says beside the head: an exchange is one, and fills it in as it goes."""
 
-    client: str
-    method: str
-    host: bytes
-    target: str
-    protocol: str
-    status: int
-    bytes_in: int
-    bytes_out: int
-    seconds: float
-    upstream_seconds: float
-    listener: str
-    route: str
-    upstream: str
-    attempts: int
-    flag: str
-    reason: str
-    request_id: bytes
-    user_agent: bytes
+    head: RequestHead
+    client: str = ""
+    status: int = 0
+    seconds: float = 0.0
+    upstream_seconds: float = -1.0
+    listener: str = ""
+    route: str = ""
+    upstream: str = ""
+    attempts: int = 0
+    flag: str = ""
+    reason: str = ""
+    request_id: bytes = b""
 
-    def __init__(self) -> None:
-        self.client = self.method = self.target = self.protocol = ""
-        self.listener = self.route = self.upstream = self.flag = self.reason = ""
-        self.host = self.request_id = self.user_agent = b""
-        self.status = self.bytes_in = self.bytes_out = self.attempts = 0
-        self.seconds = 0.0
-        self.upstream_seconds = -1.0
+    def __init__(self, head: RequestHead) -> None:
+        self.head = head
 
 
-def json_line(stamp: str, r: Record) -> str:
+def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     """The line as JSON, always one line. Most texts from outside hold nothing that JSON escapes: the line is written
     as if that were so and looked at as a whole; where it is not so it is written again, each text by the standard
     library's encoder (four look-ups instead of seven encodings)."""
-    host = r.host.decode("latin-1")
-    target = r.target if len(r.target) <= LONGEST_TARGET else r.target[:LONGEST_TARGET]
-    agent = (r.user_agent if len(r.user_agent) <= LONGEST_TEXT else r.user_agent[:LONGEST_TEXT]).decode("latin-1")
+    head = r.head
+    host = head.authority.decode("latin-1")
+    target = head.target if len(head.target) <= LONGEST_TARGET else head.target[:LONGEST_TARGET]
+    agent = head.user_agent
+    agent_text = (agent if len(agent) <= LONGEST_TEXT else agent[:LONGEST_TEXT]).decode("latin-1")
     request_id = r.request_id.decode("latin-1")
     micros = int(r.seconds * 1_000_000.0)
-    upstream_ms = milliseconds(r.upstream_seconds) if r.upstream_seconds >= 0.0 else "null"
+    waited = int(r.upstream_seconds * 1_000_000.0)
+    upstream_ms = f"{waited // 1000}.{_MILLIS[waited % 1000]}" if waited >= 0 else "null"
     middle = (
-        f'"status":{r.status},"bytes_in":{r.bytes_in},"bytes_out":{r.bytes_out},'
+        f'"protocol":"HTTP/1.{head.minor}","status":{r.status},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
         f'"duration_ms":{micros // 1000}.{_MILLIS[micros % 1000]},"upstream_ms":{upstream_ms},'
         f'"upstream":"{r.upstream}","attempts":{r.attempts},"flag":"{r.flag}"'
     )
     line = (
-        f'{{"time":"{stamp}","client":"{r.client}","method":"{r.method}","host":"{host}","path":"{target}",'
-        f'"protocol":"{r.protocol}",{middle},"listener":"{r.listener}","route":"{r.route}","reason":"{r.reason}",'
-        f'"request_id":"{request_id}","user_agent":"{agent}"}}'
+        f'{{"time":"{stamp}","client":"{r.client}","method":"{head.method}","host":"{host}","path":"{target}",'
+        f'{middle},"listener":"{r.listener}","route":"{r.route}","reason":"{r.reason}",'
+        f'"request_id":"{request_id}","user_agent":"{agent_text}"}}'
     )
     if line.count('"') == QUOTES and line.isprintable() and "\\" not in line and line.isascii():
         return line + "\n"
     quote = encode_basestring_ascii
     return (
-        f'{{"time":"{stamp}","client":{quote(r.client)},"method":{quote(r.method)},"host":{quote(host)},'
-        f'"path":{quote(target)},"protocol":"{r.protocol}",{middle},"listener":{quote(r.listener)},'
+        f'{{"time":"{stamp}","client":{quote(r.client)},"method":{quote(head.method)},"host":{quote(host)},'
+        f'"path":{quote(target)},{middle},"listener":{quote(r.listener)},'
         f'"route":{quote(r.route)},"reason":{quote(r.reason)},"request_id":{quote(request_id)},'
-        f'"user_agent":{quote(agent)}}}\n'
+        f'"user_agent":{quote(agent_text)}}}\n'
     )
 
 
 def text_line(stamp: str, r: Record) -> str:
     """The line for a person: time, status, method and URL, time taken, where it went, and why if it failed."""
     where = f"{r.route} {r.upstream}".strip() or "-"
-    host = encode_basestring_ascii(r.host.decode("latin-1"))[1:-1]
-    target = encode_basestring_ascii(r.target[:LONGEST_TARGET])[1:-1]
+    host = encode_basestring_ascii(r.head.authority.decode("latin-1"))[1:-1]
+    target = encode_basestring_ascii(r.head.target[:LONGEST_TARGET])[1:-1]
     why = f"  {r.flag} {r.reason}".rstrip()
     tries = f"  {r.attempts} tries" if r.attempts > 1 else ""
     return (
-        f"{stamp[11:23]}  {r.status or '---'}  {r.method} {host}{target}  {milliseconds(r.seconds)} ms"
+        f"{stamp[11:23]}  {r.status or '---'}  {r.head.method} {host}{target}  {milliseconds(r.seconds)} ms"
         f"  {where}{tries}{why}\n"
     )
 
@@ -171,12 +165,13 @@ class AccessLog:
     def enabled(self) -> bool:
         return not self._off
 
-    def write(self, record: Record) -> None:
-        """Add one line."""
+    def write(self, record: Record, bytes_in: int, bytes_out: int) -> None:
+        """Add one line; the bytes are those of the whole exchange, heads included."""
         if self._off:
             return
         stamp = self.clock.stamp(time.time())
-        line = (json_line(stamp, record) if self._json else text_line(stamp, record)).encode()
+        text = json_line(stamp, record, bytes_in, bytes_out) if self._json else text_line(stamp, record)
+        line = text.encode()
         if self._size + len(line) > self._chunk:
             self.flush()
         self._lines.append(line)

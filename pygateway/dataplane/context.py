@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 
-from pygateway.dataplane.accesslog import AccessLog, Record
+from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.config import Config
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.wheel import Wheel
@@ -32,7 +32,6 @@ class Context:
     config: Config
     wheel: Wheel
     log: AccessLog
-    record: Record
     ids: RequestIds
     limits: Tally
     flags: Tally
@@ -47,7 +46,6 @@ class Context:
         self.config = config
         self.wheel = Wheel(now)
         self.log = log
-        self.record = Record()
         self.ids = RequestIds()
         self.limits = Tally()
         self.flags = Tally()

@@ -31,7 +31,7 @@ from pygateway.dataplane.errors import (
 from pygateway.dataplane.filters.base import Filter
 from pygateway.dataplane.filters.rewrite import location
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, RequestOut, Stream, Upstream
-from pygateway.dataplane.hopbyhop import request_id
+from pygateway.dataplane.hopbyhop import LONGEST_ID
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.port import Port
@@ -55,7 +55,6 @@ class Exchange(Stream):
     ctx: Context
     port: Port
     server: Downstream
-    head: RequestHead
     deadline: float = NEVER
     _route: CompiledRoute | None = None
     _handler: RouteHandler | None = None
@@ -63,16 +62,12 @@ class Exchange(Stream):
     _share: Share | None = None
     _cluster: Cluster | None = None
     _peer: Peer | None = None
-    _last_peer: str = ""
     _upstream: Upstream | None = None
     _connecting: Connecting | None = None
     _tried: list[Peer] = NO_PEERS
-    _attempts: int = 0
-    _request_id: bytes = b""
     _upgrade: str = ""
     _started: float
     _sent_at: float = 0.0
-    _answered_at: float = 0.0
     _try_deadline: float = NEVER
     _pending: bytes = b""
     _ended: bool = False
@@ -80,9 +75,7 @@ class Exchange(Stream):
     _body_passed_on: bool = False
     _responding: bool = False
     _tunnel: bool = False
-    _status: int = 0
     _error: ProxyError | None = None
-    _reason: str = ""
     _done: bool = False
 
     def __init__(self, ctx: Context, port: Port, server: Downstream, head: RequestHead) -> None:
@@ -101,8 +94,10 @@ class Exchange(Stream):
         head = self.head
         self._pending = data
         self._ended = end
-        head.remote = self.server.forwarding.client(head)
-        self._request_id = request_id(head, ctx.ids.next())
+        forwarding = self.server.forwarding
+        head.remote = forwarding.client(head) if forwarding.trusted else forwarding.address
+        given = head.request_id
+        self.request_id = given if given and len(given) <= LONGEST_ID else ctx.ids.next()
         limit = ctx.config.max_requests
         if limit > 0 and ctx.requests > limit:
             ctx.limits.add("max_requests")
@@ -120,14 +115,14 @@ class Exchange(Stream):
         elif handler.kind == REDIRECT:
             self._redirect(handler)
         elif handler.respond is not None:
-            self._reason = handler.respond.reason
+            self.reason = handler.respond.reason
             self._fail(refused_rule(handler.respond.status))
 
     def _redirect(self, handler: RouteHandler) -> None:
         redirect = handler.redirect
         if redirect is None:
             return
-        self._status = redirect.status
+        self.status = redirect.status
         self._responding = True
         to = location(redirect, self.head, "http", self.port.declared)
         self.server.answer_redirect(redirect.status, to)
@@ -161,8 +156,8 @@ class Exchange(Stream):
             self._fail(NO_ENDPOINT)
             return
         self._peer = peer
-        self._last_peer = peer.name
-        self._attempts += 1
+        self.upstream = peer.name
+        self.attempts += 1
         peer.active += 1
         wheel = self.ctx.wheel
         self._try_deadline = wheel.now + limits.backend if limits.backend > 0.0 else NEVER
@@ -193,7 +188,7 @@ class Exchange(Stream):
         head = self.head
         self._upstream = upstream
         request = RequestOut(head.method, head.path_query, head.authority, head.lines)
-        request.forwarded = self.server.forwarding.block(head, self._request_id)
+        request.forwarded = self.server.forwarding.block(head, self.request_id)
         if head.chunked:
             request.length = UNKNOWN_LENGTH
         elif head.content_length >= 0:
@@ -248,8 +243,8 @@ class Exchange(Stream):
 
     def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
         self._responding = True
-        self._status = head.status
-        self._answered_at = time.perf_counter()
+        self.status = head.status
+        self.upstream_seconds = time.perf_counter() - self._sent_at
         cluster = self._cluster
         peer = self._peer
         if cluster is not None and peer is not None:
@@ -283,7 +278,8 @@ class Exchange(Stream):
             self._upstream.pause()
 
     def on_sent(self) -> None:
-        self._drop_upstream()
+        if self._upstream is not None or self._connecting is not None:
+            self._drop_upstream()
         self._finish()
 
     # Upgrade: from here on bytes go both ways untouched.
@@ -295,8 +291,8 @@ class Exchange(Stream):
             return
         self._responding = True
         self._tunnel = True
-        self._status = 101
-        self._answered_at = time.perf_counter()
+        self.status = 101
+        self.upstream_seconds = time.perf_counter() - self._sent_at
         self.deadline = NEVER
         self.server.send_switch(head)
         if data:
@@ -333,7 +329,7 @@ class Exchange(Stream):
 
     def _may_try_again(self, error: ProxyError, limits: Limits, peer: Peer | None) -> bool:
         """Whether another try is allowed, safe, and there is somewhere to try."""
-        if self._responding or self._attempts > limits.attempts:
+        if self._responding or self.attempts > limits.attempts:
             return False
         if not may_retry(error, self.head.method in IDEMPOTENT_METHODS, self._body_passed_on):
             return False
@@ -365,14 +361,14 @@ class Exchange(Stream):
     def _fail(self, error: ProxyError) -> None:
         """End with an answer of the gateway's own, or by cutting an answer that has begun."""
         self._error = error
-        if error.side == UPSTREAM and self._peer is None and self._cluster is not None and not self._attempts:
+        if error.side == UPSTREAM and self._peer is None and self._cluster is not None and not self.attempts:
             self._cluster.failures.add(error.kind)
         if self._responding:
             self._finish()
             self.server.abort()
         else:
             self._responding = True
-            self._status = error.status
+            self.status = error.status
             self.server.answer(error)
 
     # Ending.
@@ -400,70 +396,47 @@ class Exchange(Stream):
             return
         self._done = True
         ctx = self.ctx
-        ctx.requests -= 1
-        now = time.perf_counter()
-        seconds = now - self._started
         server = self.server
-        self._stats().count(self._status, seconds, server.bytes_in, server.bytes_out)
+        ctx.requests -= 1
+        self.seconds = seconds = time.perf_counter() - self._started
+        stats = self._handler.stats if self._handler is not None else None
+        if stats is None:
+            stats = self._new_stats()
+        stats.count(self.status, seconds, server.bytes_in, server.bytes_out)
         error = self._error
         if error is not None:
             ctx.flags.add(error.flag)
+            self.flag = error.flag
+            if not self.reason:
+                self.reason = error.kind
         if ctx.log.enabled:
-            self._log(seconds)
+            route = self._route
+            if route is not None:
+                self.route = route.name
+                self.listener = route.listener
+            self.client = self.head.remote
+            ctx.log.write(self, server.bytes_in, server.bytes_out)
 
-    def _stats(self) -> RouteStats:
+    def _new_stats(self) -> RouteStats:
         """The counters of the route on the listener that owned the request; they outlive the compiled route."""
-        handler = self._handler
-        if handler is not None and handler.stats is not None:
-            return handler.stats
         route = self._route
-        if route is not None:
-            stats = self.ctx.route_stats(route.name, route.listener)
-        else:
-            stats = self.ctx.route_stats("", self.port.table.listener_of(self.head))
-        if handler is not None:
-            handler.stats = stats
+        if route is None or self._handler is None:
+            return self.ctx.route_stats("", self.port.table.listener_of(self.head))
+        stats = self._handler.stats = self.ctx.route_stats(route.name, route.listener)
         return stats
 
-    def _log(self, seconds: float) -> None:
-        head = self.head
-        record = self.ctx.record
-        record.client = head.remote
-        record.method = head.method
-        record.host = head.authority
-        record.target = head.target
-        record.protocol = "HTTP/1.1" if head.minor else "HTTP/1.0"
-        record.status = self._status
-        record.bytes_in = self.server.bytes_in
-        record.bytes_out = self.server.bytes_out
-        record.seconds = seconds
-        answered = self._answered_at
-        record.upstream_seconds = answered - self._sent_at if answered > 0.0 else -1.0
-        route = self._route
-        record.route = route.name if route is not None else ""
-        record.listener = route.listener if route is not None else ""
-        record.upstream = self._last_peer
-        record.attempts = self._attempts
-        error = self._error
-        record.flag = error.flag if error is not None else ""
-        record.reason = self._reason or (error.kind if error is not None else "")
-        record.request_id = self._request_id
-        record.user_agent = head.user_agent
-        self.ctx.log.write(record)
 
-    @staticmethod
-    def refuse(ctx: Context, port: Port, client: str, error: ProxyError) -> None:
-        """Count and log what never became a request: no head could be read from it."""
-        stats = ctx.route_stats("", "")
-        stats.count(error.status, 0.0, 0, 0)
-        ctx.flags.add(error.flag)
-        if ctx.log.enabled:
-            record = Record()
-            record.client = client
-            record.status = error.status
-            record.flag = error.flag
-            record.reason = error.kind
-            ctx.log.write(record)
+def refuse(ctx: Context, client: str, error: ProxyError) -> None:
+    """Count and log what never became a request: no head could be read from it."""
+    ctx.route_stats("", "").count(error.status, 0.0, 0, 0)
+    ctx.flags.add(error.flag)
+    if ctx.log.enabled:
+        record = Record(RequestHead("", 1))
+        record.client = client
+        record.status = error.status
+        record.flag = error.flag
+        record.reason = error.kind
+        ctx.log.write(record, 0, 0)
 
 
 def _edit_request(filters: list[Filter], request: RequestOut) -> None:

@@ -8,6 +8,7 @@ so that routing, filters, retries, balancing and logging are written once. Field
 
 from typing import Final
 
+from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.errors import ProxyError
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.response import ResponseHead
@@ -156,8 +157,8 @@ class Upstream(Timed):
         raise NotImplementedError
 
 
-class Stream:
-    """What both sides report to."""
+class Stream(Record):
+    """What both sides report to. It is its own record for the access log."""
 
     def on_connected(self, upstream: Upstream) -> None:
         """The connection that was asked for is open."""

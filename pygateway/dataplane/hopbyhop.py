@@ -12,6 +12,7 @@ from pygateway.dataplane.http1.head import RequestHead
 
 VIA: Final = b"Via: 1.1 pygateway\r\n"
 LONGEST_ID: Final = 128
+"""A client's own X-Request-Id is kept up to here; a longer one is replaced."""
 
 
 class Forwarding:
@@ -99,9 +100,3 @@ def _chain(lines: list[bytes]) -> list[str]:
                 if text:
                     found.append(text)
     return found
-
-
-def request_id(head: RequestHead, fresh: bytes) -> bytes:
-    """The client's own id when it has a reasonable one, else `fresh`."""
-    given = head.request_id
-    return given if given and len(given) <= LONGEST_ID else fresh

@@ -56,7 +56,7 @@ class Wheel:
         """Set a deadline. Cheap when the wheel looks at the object before that anyway."""
         timed.deadline = deadline
         if deadline < timed.wakes:
-            self._schedule(timed)
+            self.schedule(timed)
 
     def forget(self, timed: Timed) -> None:
         """The object is going away."""
@@ -89,9 +89,11 @@ class Wheel:
                 timed.deadline = NEVER
                 timed.on_deadline()
             elif timed.deadline < NEVER:
-                self._schedule(timed)
+                self.schedule(timed)
 
-    def _schedule(self, timed: Timed) -> None:
+    def schedule(self, timed: Timed) -> None:
+        """Look at the object when its deadline passes, and no later than that: for callers on the hot path that have
+        assigned a deadline before `wakes` themselves (a call costs more there than the comparison)."""
         if timed.slot >= 0:
             self._slots[timed.slot].pop(timed, None)
         ticks = int(min(timed.deadline - self.now, LONGEST) / TICK) + 1

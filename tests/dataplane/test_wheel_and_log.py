@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pygateway.dataplane.accesslog import PIPE_BUF, AccessLog, Clock, Record, milliseconds
+from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.wheel import NEVER, TICK, Alarm, Wheel
 
 
@@ -83,9 +84,10 @@ def test_a_clock_that_jumps_fires_everything_that_is_due() -> None:
 
 
 def record(target: str = "/x", agent: bytes = b"curl") -> Record:
-    made = Record()
-    made.client, made.method, made.target, made.protocol = "127.0.0.1", "GET", target, "HTTP/1.1"
-    made.host, made.user_agent, made.status, made.seconds = b"a", agent, 200, 0.0123456
+    head = RequestHead("GET", 1)
+    head.target, head.authority, head.user_agent = target, b"a", agent
+    made = Record(head)
+    made.client, made.status, made.seconds = "127.0.0.1", 200, 0.0123456
     return made
 
 
@@ -93,7 +95,7 @@ def test_a_line_is_json_whatever_the_client_sent(tmp_path: Path) -> None:
     path = tmp_path / "log"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT)
     log = AccessLog(fd, "auto")
-    log.write(record('/a"b\\c', b'evil" \xff,"status":500'))
+    log.write(record('/a"b\\c', b'evil" \xff,"status":500'), 10, 20)
     log.flush()
     lines = path.read_text().splitlines()
     assert len(lines) == 1
@@ -107,7 +109,7 @@ def test_text_is_for_people_and_cannot_be_forged(tmp_path: Path) -> None:
     path = tmp_path / "log"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT)
     log = AccessLog(fd, "text")
-    log.write(record("/a"))
+    log.write(record("/a"), 10, 20)
     log.flush()
     assert "  200  GET a/a  12.345 ms" in path.read_text()
     os.close(fd)
@@ -119,7 +121,7 @@ def test_on_a_pipe_every_write_is_atomic_and_a_stalled_reader_costs_lines_not_ti
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4 * PIPE_BUF)
     log = AccessLog(writer, "json")
     for _ in range(500):
-        log.write(record())
+        log.write(record(), 10, 20)
     log.flush()
     assert log.lost > 0
     read = b""
@@ -135,7 +137,7 @@ def test_on_a_pipe_every_write_is_atomic_and_a_stalled_reader_costs_lines_not_ti
 def test_a_very_long_target_is_cut_so_that_the_line_stays_whole() -> None:
     reader, writer = os.pipe()
     log = AccessLog(writer, "json")
-    log.write(record("/" + "x" * 8000, b"y" * 8000))
+    log.write(record("/" + "x" * 8000, b"y" * 8000), 10, 20)
     log.flush()
     assert log.lost == 0
     assert len(json.loads(os.read(reader, PIPE_BUF))["path"]) == 1500

@@ -75,6 +75,7 @@ class ClientConnection(Connection):
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._write = transport.write
+        self.free = True
 
     def data_received(self, data: bytes) -> None:
         state = self.state
@@ -101,6 +102,7 @@ class ClientConnection(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         state = self.state
         self.state = CLOSED
+        self.free = False
         self.ctx.wheel.forget(self)
         stream = self.stream
         self.stream = None
@@ -130,6 +132,7 @@ class ClientConnection(Connection):
     def send_request(self, stream: Stream, request: RequestOut, data: bytes, end: bool) -> None:
         self.stream = stream
         self.state = HEAD
+        self.free = False
         self._method = request.method
         self._keep = True
         self._sending = not end
@@ -189,13 +192,11 @@ class ClientConnection(Connection):
 
     # Called by the peer.
 
-    def usable(self) -> bool:
-        return self.state == IDLE and self._transport is not None and not self._transport.is_closing()
-
     def close(self) -> None:
         if self.state == IDLE:
             self.peer.drop(self)
         self.state = CLOSED
+        self.free = False
         self.ctx.wheel.forget(self)
         if self._transport is not None:
             self._transport.abort()
@@ -331,8 +332,9 @@ class ClientConnection(Connection):
         """The answer is whole: the connection is free, unless either side has reason to close it."""
         self.stream = None
         self.deadline = NEVER
-        if self._keep and not self._sending and self._transport is not None and not self._transport.is_closing():
+        if self._keep and not self._sending:
             self.state = IDLE
+            self.free = True
             self.peer.give_back(self, self.ctx.wheel)
         else:
             self.close()
@@ -353,10 +355,9 @@ class ClientConnection(Connection):
         deadline = wheel.now + limit if limit > 0.0 else NEVER
         if self.try_deadline < deadline:
             deadline = self.try_deadline
-        if deadline < NEVER:
-            wheel.watch(self, deadline)
-        else:
-            self.deadline = NEVER
+        self.deadline = deadline
+        if deadline < self.wakes:
+            wheel.schedule(self)
 
 
 def _unconnected(data: bytes) -> None:

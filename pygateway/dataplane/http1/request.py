@@ -16,9 +16,9 @@ class RequestHead(RequestView):
 
     minor: int
     """1 for HTTP/1.1, 0 for HTTP/1.0."""
-    target: str
+    target: str = ""
     """The request target as received."""
-    path_query: bytes
+    path_query: bytes = b""
     """The target to forward: the canonical path, and the query as received."""
     authority: bytes = b""
     """The Host as received or, in absolute form, the target's authority; b"" when HTTP/1.0 names none."""

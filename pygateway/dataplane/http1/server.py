@@ -23,7 +23,7 @@ from pygateway.dataplane.errors import (
     ProxyError,
     bad_request,
 )
-from pygateway.dataplane.exchange import Exchange
+from pygateway.dataplane.exchange import Exchange, refuse
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream
 from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
 from pygateway.dataplane.http1.head import BadMessage, RequestHead, incomplete, parse_request
@@ -114,11 +114,12 @@ class ServerConnection(Downstream):
     def data_received(self, data: bytes) -> None:
         state = self.state
         if state == HEAD:
-            if self._buffer:
+            checked = len(self._buffer)
+            if checked:
                 data = self._buffer + data
                 self._buffer = b""
             self._busy = True
-            self._on_head(data)
+            self._on_head(data, checked)
             if self._has_next():
                 self._on_pipelined()
             self._busy = False
@@ -176,15 +177,13 @@ class ServerConnection(Downstream):
 
     # Reading requests.
 
-    def _on_head(self, data: bytes) -> None:
+    def _on_head(self, data: bytes, checked: int) -> None:
         at = data.find(END_OF_HEAD)
         limits = self.ctx.config.limits
         try:
             if at < 0:
-                self._on_part_of_head(data)
+                self._on_part_of_head(data, checked)
                 return
-            if at > limits.header_bytes:
-                raise BadMessage(431, "head-too-long")
             head = parse_request(data[:at], limits)
         except BadMessage as fault:
             self.ctx.limits.add(fault.reason)
@@ -207,8 +206,8 @@ class ServerConnection(Downstream):
         self.deadline = NEVER
         exchange.start(b"", True)
 
-    def _on_part_of_head(self, data: bytes) -> None:
-        incomplete(data, self.ctx.config.limits)
+    def _on_part_of_head(self, data: bytes, checked: int) -> None:
+        incomplete(data, self.ctx.config.limits, checked)
         if data and not self._buffer and self.bytes_in:
             # The first bytes of a further request: from idling to the header deadline.
             self.bytes_in = 0
@@ -294,7 +293,7 @@ class ServerConnection(Downstream):
         while self._has_next():
             data = self._buffer
             self._buffer = b""
-            self._on_head(data)
+            self._on_head(data, 0)
             if len(self._buffer) == len(data):
                 break
         if self._paused and len(self._buffer) <= self.ctx.config.pipeline_bytes:
@@ -364,7 +363,10 @@ class ServerConnection(Downstream):
             self._finish()
             return
         self.state = HEAD
-        self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.keepalive_timeout)
+        wheel = self.ctx.wheel
+        self.deadline = deadline = wheel.now + self.ctx.config.keepalive_timeout
+        if deadline < self.wakes:
+            wheel.schedule(self)
         if self._busy:
             return
         if self._buffer:
@@ -522,7 +524,7 @@ class ServerConnection(Downstream):
         """What came is not a request: answer, say so in the log, and use no further byte of the connection."""
         self._keep = False
         self._buffer = b""
-        Exchange.refuse(self.ctx, self.port, self.forwarding.address, error)
+        refuse(self.ctx, self.forwarding.address, error)
         self._head_only = False
         self._send(own_answer(error, self.ctx, True, False))
         self._left = self.ctx.config.linger_bytes
@@ -530,7 +532,7 @@ class ServerConnection(Downstream):
 
     def _refuse(self, error: ProxyError) -> None:
         self._keep = False
-        Exchange.refuse(self.ctx, self.port, "", error)
+        refuse(self.ctx, "", error)
         self._send(own_answer(error, self.ctx, True, False))
         self.close()
 

@@ -10,20 +10,17 @@ from pygateway.dataplane.wheel import Wheel
 
 
 class Connection(Upstream):
-    """A backend connection that a peer may keep. `used` counts exchanges; `created` is on the wheel's clock."""
+    """A backend connection that a peer may keep. `free`: another exchange may start on it; `created` is on the wheel's
+    clock."""
 
     peer: "Peer"
     created: float
-    used: int
+    free: bool
 
     def __init__(self, peer: "Peer", created: float) -> None:
         self.peer = peer
         self.created = created
-        self.used = 0
-
-    def usable(self) -> bool:
-        """Whether another exchange may start on it."""
-        raise NotImplementedError
+        self.free = False
 
     def close(self) -> None:
         raise NotImplementedError
@@ -76,19 +73,23 @@ class Peer:
         idle = self.idle
         while idle:
             connection = idle.pop()
-            if connection.usable() and not self._too_old(connection, wheel):
-                connection.used += 1
+            if connection.free and (self.max_age <= 0.0 or wheel.now - connection.created <= self.max_age):
                 return connection
             connection.close()
         return None
 
     def give_back(self, connection: Connection, wheel: Wheel) -> None:
         """An exchange is done with it: keep it, or close it when it is one too many, too old or no longer wanted."""
-        if self.removed or len(self.idle) >= self.max_idle or self._too_old(connection, wheel):
+        idle = self.idle
+        now = wheel.now
+        too_old = self.max_age > 0.0 and now - connection.created > self.max_age
+        if self.removed or too_old or len(idle) >= self.max_idle:
             connection.close()
             return
-        self.idle.append(connection)
-        wheel.watch(connection, wheel.now + self.idle_timeout)
+        idle.append(connection)
+        connection.deadline = deadline = now + self.idle_timeout
+        if deadline < connection.wakes:
+            wheel.schedule(connection)
 
     def drop(self, connection: Connection) -> None:
         """It closed by itself."""
@@ -102,6 +103,3 @@ class Peer:
         self.idle = []
         for connection in idle:
             connection.close()
-
-    def _too_old(self, connection: Connection, wheel: Wheel) -> bool:
-        return self.max_age > 0.0 and wheel.now - connection.created > self.max_age
