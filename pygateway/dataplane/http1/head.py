@@ -20,9 +20,11 @@ from pygateway.dataplane.http1.names import (
     FRAMING_OR_HOP,
     HOST,
     KEPT,
+    LONGEST_USUAL,
     PLAIN,
     REPEATABLE,
     REQUEST_ID,
+    REQUEST_LINES,
     REQUEST_NAMES,
     TE,
     TRANSFER_ENCODING,
@@ -156,9 +158,14 @@ def _other_form(request: RequestHead, target: bytes) -> bytes:
 def _fields(request: RequestHead, lines: list[bytes]) -> None:
     """Sorts the fields: `lines` without the request line. Those that are passed on move up in the same list."""
     known = REQUEST_NAMES
+    usual = REQUEST_LINES
     seen = 0
     kept = 0
     for line in lines:
+        if line in usual:
+            lines[kept] = line
+            kept += 1
+            continue
         name, _, value = line.partition(b":")
         code = known.get(name, -1)
         if code < 0 or not value or value[0] != BLANK or value[-1] <= BLANK or value[1] <= BLANK:
@@ -175,6 +182,8 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:
                 continue
             if code == USER_AGENT:
                 request.user_agent = value[1:]
+        elif len(line) <= LONGEST_USUAL:
+            names.remember(usual, line)
         lines[kept] = line
         kept += 1
     del lines[kept:]

@@ -43,8 +43,10 @@ ORIGIN: Final = 1 << 22
 FROM: Final = 1 << 23
 LOCATION: Final = 1 << 24
 ETAG: Final = 1 << 25
+COOKIE: Final = 1 << 26
+"""Cookie and Set-Cookie: not looked at, but never remembered either."""
 
-REPEATABLE: Final = CONNECTION | UPGRADE | TE | DROPPED | FORWARDED | REQUEST_ID | DATE
+REPEATABLE: Final = CONNECTION | UPGRADE | TE | DROPPED | FORWARDED | REQUEST_ID | DATE | COOKIE
 """Codes that may come more than once. The others are one value each: two of them are two messages to two readers."""
 
 FRAMING_OR_HOP: Final = CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION | UPGRADE
@@ -82,6 +84,7 @@ REQUEST_FIELDS: Final[dict[bytes, int]] = {
     b"referer": REFERER,
     b"origin": ORIGIN,
     b"from": FROM,
+    b"cookie": COOKIE,
 }
 RESPONSE_FIELDS: Final[dict[bytes, int]] = {
     **_HOP,
@@ -93,16 +96,17 @@ RESPONSE_FIELDS: Final[dict[bytes, int]] = {
     b"content-location": CONTENT_LOCATION,
     b"location": LOCATION,
     b"etag": ETAG,
+    b"set-cookie": COOKIE,
 }
 _ORDINARY: Final = (
     "accept accept-charset accept-encoding accept-language accept-ranges access-control-allow-credentials "
-    "access-control-allow-headers access-control-allow-methods access-control-allow-origin access-control- "
-    "expose-headers access-control-max-age access-control-request-headers access-control-request-method age "
-    "allow alt-svc cache-control content-disposition content-encoding content-language content-security-policy "
-    "cookie dnt expires if-match if-none-match last-modified link pragma priority retry-after sec-ch-ua sec- "
-    "ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec- "
+    "access-control-allow-headers access-control-allow-methods access-control-allow-origin "
+    "access-control-expose-headers access-control-max-age access-control-request-headers access-control-request-method "
+    "age allow alt-svc cache-control content-disposition content-encoding content-language content-security-policy "
+    "dnt expires if-match if-none-match last-modified link pragma priority retry-after sec-ch-ua "
+    "sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec- "
     "websocket-accept sec-websocket-extensions sec-websocket-key sec-websocket-protocol sec-websocket-version "
-    "server set-cookie strict-transport-security traceparent tracestate trailer upgrade-insecure-requests vary "
+    "server strict-transport-security traceparent tracestate trailer upgrade-insecure-requests vary "
     "via www-authenticate x-content-type-options x-forwarded-for x-forwarded-host x-forwarded-port "
     "x-forwarded-prefix x-forwarded-proto x-frame-options x-powered-by x-requested-with x-xss-protection "
 )
@@ -154,6 +158,21 @@ REQUEST_NAMES: Final[dict[bytes, int]] = _spellings(False)
 RESPONSE_NAMES: Final[dict[bytes, int]] = _spellings(True)
 _REQUEST_SEED: Final = REQUEST_NAMES.copy()
 _RESPONSE_SEED: Final = RESPONSE_NAMES.copy()
+
+
+REQUEST_LINES: Final[dict[bytes, None]] = {}
+RESPONSE_LINES: Final[dict[bytes, None]] = {}
+"""Whole fields as they come again and again (`Accept-Encoding: gzip`), tidy and of no concern to this hop: one look-up
+instead of six steps. Those that identify a client have codes of their own and are not among them."""
+LONGEST_USUAL: Final = 128
+_MOST_USUAL: Final = 1024
+
+
+def remember(usual: dict[bytes, None], line: bytes) -> None:
+    """Keep a field for the next time; the memory begins anew when it is full."""
+    if len(usual) >= _MOST_USUAL:
+        usual.clear()
+    usual[line] = None
 
 
 def learn(name: bytes, response: bool) -> int:

@@ -13,8 +13,10 @@ from pygateway.dataplane.http1.names import (
     CONTENT_LENGTH,
     DATE,
     KEPT,
+    LONGEST_USUAL,
     PLAIN,
     REPEATABLE,
+    RESPONSE_LINES,
     RESPONSE_NAMES,
     TRANSFER_ENCODING,
     UPGRADE,
@@ -92,9 +94,14 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
 def _fields(response: ResponseHead, lines: list[bytes]) -> None:
     """Sorts the fields: `lines` without the status line. The same loop as for requests, and for the same reasons."""
     known = RESPONSE_NAMES
+    usual = RESPONSE_LINES
     seen = 0
     kept = 0
     for line in lines:
+        if line in usual:
+            lines[kept] = line
+            kept += 1
+            continue
         name, _, value = line.partition(b":")
         code = known.get(name, -1)
         if code < 0 or not value or value[0] != BLANK or value[-1] <= BLANK or value[1] <= BLANK:
@@ -109,6 +116,8 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:
             if code < KEPT:
                 _consume(response, code, value[1:])
                 continue
+        elif len(line) <= LONGEST_USUAL:
+            names.remember(usual, line)
         lines[kept] = line
         kept += 1
     del lines[kept:]
