@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pygateway.dataplane.http1.errors import BadMessage
+from pygateway.dataplane.http1.head import parse_request
+from pygateway.dataplane.http1.limits import Limits
 from pygateway.ir.paths import PathError, canonical, canonical_config, canonical_prefix
 
 UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -163,3 +166,15 @@ def test_spelling_in_percent_encoding_changes_nothing(text):
     raw = "/" + text
     spelled = "".join(one if one in "/%" else f"%{ord(one):02x}" for one in raw) if "%" not in raw else raw
     assert formed(spelled) == formed(raw)
+
+
+@given(segments.map(lambda parts: "/" + "/".join(parts)))
+def test_what_is_matched_is_what_is_forwarded(raw):
+    target = raw.replace(" ", "%20").replace("é", "%c3%a9")
+    try:
+        head = parse_request(f"GET {target}?q=%2e/../%zz HTTP/1.1\r\nHost: a.io".encode(), Limits())
+    except BadMessage:
+        assert formed(target) is None
+    else:
+        assert head.path == canonical(target)
+        assert head.path_query == f"{head.path}?q=%2e/../%zz".encode()

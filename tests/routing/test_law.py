@@ -22,6 +22,13 @@ class TestPaths:
             ("/*", ["/", "/a"], ["*"]),
             ("~/a[0-9]+", ["/a1", "/a12"], ["/a", "/a1/", "/x/a1"]),
             ("~/a/.*", ["/a/", "/a/b/c"], ["/a", "/b"]),
+            ("~/a/b|/b", ["/b", "/a/b"], ["/a/b|/b", "/"]),
+            ("~/a/*", ["/a", "/a/", "/a//"], ["/a/b", "/"]),
+            ("~/a/b?", ["/a/", "/a/b"], ["/a"]),
+            ("~/a/{2}", ["/a//"], ["/a", "/a/"]),
+            ("~^/a/$", ["/a/"], ["/a"]),
+            ("~(?i)/a/b", ["/A/b", "/a/B"], ["/a"]),
+            ("~/a\\.b/.*", ["/a.b/c"], ["/axb/c"]),
             ("~[", [], ["/", "["]),
             ("=*", ["*"], ["/"]),
         ],
@@ -64,6 +71,26 @@ class TestPaths:
     def test_patterns_go_by_precedence_then_by_length(self, taker, route):
         assert taker([route("~/a.*", "long", first=1), route("~/.*", "short")], "/a") == "short"
         assert taker([route("~/.*", "short"), route("~/a.*", "long")], "/a") == "long"
+
+    def test_among_prefixes_by_text_the_next_shorter_one_is_found(self, taker, route):
+        routes = ["/a*", "/aa*", route("/ab*", methods=("POST",)), "/aba*", "/ac*", "/b*"]
+        wanted = {
+            "/ad": "/a*",
+            "/abz": "/a*",
+            "/abb": "/a*",
+            "/abab": "/aba*",
+            "/acc": "/ac*",
+            "/bz": "/b*",
+            "/a/x": "/a*",
+        }
+        assert {path: taker(routes, path) for path in wanted} == wanted
+
+    def test_prefixes_of_any_depth_and_paths_of_any_length(self, taker):
+        deep = [f"{'/a' * depth}*" for depth in range(1, 60)] + [f"/{'b' * length}*" for length in range(1, 60)]
+        assert taker(deep, "/a" * 4000) == "/a" * 59 + "*"
+        assert taker(deep, "/a" * 7 + "/c" * 4000) == "/a" * 7 + "*"
+        assert taker(deep, "/" + "b" * 8000) == "/" + "b" * 59 + "*"
+        assert taker(deep, "/" * 8000) is None
 
     def test_a_failing_condition_lets_the_next_best_path_try(self, taker, route):
         post = {"methods": ("POST",)}
@@ -171,6 +198,7 @@ class TestHosts:
             ("*foo.com", ["foo.com", "barfoo.com", "a.foo.com"], ["foo.org", "oo.com"]),
             ("*", ["foo.com", "", "[::1]"], []),
             ("[::1]", ["[::1]"], ["[::2]", ""]),
+            ("*.0.1", ["10.0.0.1"], ["10.0.1.0"]),
             ("*.foo.com", [], ["x" * 250 + ".foo.com"]),
         ],
     )
@@ -185,6 +213,12 @@ class TestHosts:
         assert {host: gateway.take(get(host)) for host in asked} == {
             host: f"l|{hostname}/" for host, hostname in asked.items()
         }
+
+    def test_a_host_that_begins_with_a_dot_is_below_nothing(self, gateway):
+        gateway.host("l|*.a.io", "/")
+        gateway.host("l|*xa.io", "/")
+        assert gateway.take(get(".a.io")) is None
+        assert gateway.take(get("xa.io")) == "l|*xa.io/"
 
     def test_an_unmatched_path_is_a_404_where_the_host_does_not_let_through(self, gateway):
         gateway.host("l|*", "/")

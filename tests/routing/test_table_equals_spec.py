@@ -160,7 +160,7 @@ def check(listeners: Sequence[ir.Listener], hosts: dict[str, ir.VirtualHost], vi
             assert table.listener_of(view) in asked or not asked
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(configurations(), st.lists(requests, min_size=1, max_size=8))
 def test_any_configuration(configuration, views):
     check(*configuration, views)
@@ -173,7 +173,7 @@ def test_many_routes_on_one_host(found, views):
     check([ir.Listener("l", 80, 80, hosts=("l|*",))], {"l|*": host}, views)
 
 
-fine = st.text("ab/", max_size=4).map(lambda text: "/" + text)
+fine = st.text("abc/", max_size=3).map(lambda text: "/" + text)
 plain = st.builds(
     lambda kind, value: ir.Route(
         "r", ir.Origin("K", "", "o"), ir.Match(ir.PathMatch(kind, value)), ir.Respond(200, "")
@@ -183,8 +183,8 @@ plain = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(plain, min_size=1, max_size=20), st.lists(fine, min_size=1, max_size=20))
+@settings(max_examples=300, deadline=None)
+@given(st.lists(plain, min_size=3, max_size=15), st.lists(fine, min_size=8, max_size=16))
 @example([], ["/"])
 def test_any_paths(found, requested):
     host = ir.VirtualHost("l|*", "*", tuple(found))
