@@ -135,10 +135,15 @@ def print_routes(options: argparse.Namespace) -> None:
     subprocess.run(command, check=True)
 
 
+def program() -> str:
+    """How to call the gateway's command from here."""
+    script = Path(sys.executable).with_name("pygateway")
+    return shlex.quote(os.path.relpath(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m pygateway"
+
+
 def print_what_to_try(options: argparse.Namespace) -> None:
     at = f"localhost:{options.port}"
-    program = os.path.relpath(Path(sys.executable).with_name("pygateway"))
-    explain = f"{shlex.quote(program)} explain GET http://{at}/lefty --admin http://127.0.0.1:{options.admin}"
+    explain = f"{program()} explain GET http://{at}/lefty --admin http://127.0.0.1:{options.admin}"
     print(
         f"""
 Try, in another terminal:
