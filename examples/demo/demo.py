@@ -112,7 +112,7 @@ def start_gateway(options: argparse.Namespace) -> subprocess.Popen[bytes]:
     for path in options.paths:
         command += ["-f", path]
     command += ["--http", str(options.port), "--admin", str(options.admin), "--workers", str(options.workers)]
-    command += ["--drain-delay", "0"]
+    command += ["--drain-delay", "0", "--drain-grace", "0.2"]
     # A process group of its own: Ctrl-C reaches this program only, which then stops the gateway in order.
     return subprocess.Popen(command, process_group=0)
 
