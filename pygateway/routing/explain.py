@@ -12,7 +12,7 @@ from pygateway.routing import hints
 from pygateway.routing.explanation import LIMIT, Explanation, HostStep, NearMiss
 from pygateway.routing.fits import Fit, Question, fits_of, order
 from pygateway.routing.hosts import normal
-from pygateway.routing.reasons import FAR, advantage, any_of, failure, holding, nearness, shortened
+from pygateway.routing.reasons import FAR, KIN, SLIP, advantage, any_of, failure, holding, nearness, shortened
 from pygateway.routing.spec import consulted, owners
 from pygateway.routing.view import RequestView
 
@@ -127,10 +127,19 @@ def _near_misses(fits: Sequence[Fit], winner: Fit | None, end: int, view: Reques
         best = order(winner)
         missing = [fit for fit in missing if order(fit) < best]
     nearest = heapq.nsmallest(LIMIT, ((_distance(fit, view), number) for number, fit in enumerate(missing)))
-    close = [one for one in nearest if one[0][1] < FAR]
+    reach = _reach(winner)
+    close = [one for one in nearest if one[0][0] == 0 or one[0][1] < reach]
     if not close and winner is None:  # Then some of what there is says more than nothing.
         close = nearest
     return [_miss(missing[number], view) for _, number in close]
+
+
+def _reach(winner: Fit | None) -> int:
+    """How near a path must come to be worth a line: a family likeness tells who has a route already nothing, and a
+    slip of the keyboard is likely only where everything ends that nothing else takes."""
+    if winner is None:
+        return FAR
+    return SLIP if winner.route.match.path.value.strip("/") else KIN
 
 
 def _distance(fit: Fit, view: RequestView) -> tuple[int, int, int]:

@@ -12,8 +12,10 @@ _LONGEST: Final = 80
 """Characters of a value that are shown."""
 _MOST: Final = 4
 """Values of a list that are shown."""
+SLIP: Final = 3
+KIN: Final = 100
 FAR: Final = 1000
-"""More than the distance of any two paths that have something in common."""
+"""Distances of a path (`nearness`): from here on a slip of the keyboard, a family likeness, nothing in common."""
 
 _PATH_WANTS: Final = {
     ir.PathKind.EXACT: "exactly {}",
@@ -150,8 +152,8 @@ def _precedence(place: int, mine: int | str, other: int | str) -> str:
 def nearness(match: ir.PathMatch, path: str) -> tuple[int, str]:
     """How far `path` is from what `match` takes, and what would make them meet ("" when nothing small would).
 
-    0 and up for a slip that a person would call one; a hundred and up for a mere family likeness, less the more leading
-    segments the two share; `FAR` for nothing in common.
+    Below `SLIP` the path is right but for its end, its case or the kind of match; a likeness is nearer the more leading
+    segments the two share.
     """
     value, bare = match.value, path.rstrip("/")
     if match.kind != ir.PathKind.EXACT or not path.startswith(value + "/"):
@@ -169,7 +171,7 @@ def nearness(match: ir.PathMatch, path: str) -> tuple[int, str]:
         return 2, f"a prefix takes whole segments only: {shortened(value)}/…"
     distance = slip(value, _cut(path, value, match.kind))
     if distance:
-        return 2 + distance, f"did you mean {shortened(value)}?"
+        return SLIP + distance, f"did you mean {shortened(value)}?"
     return _likeness(value, path), ""
 
 
@@ -211,4 +213,4 @@ def _likeness(value: str, path: str) -> int:
         if left != right or not left:
             break
         shared += 1
-    return max(100, 200 - shared) if shared else FAR
+    return max(KIN, 2 * KIN - shared) if shared else FAR

@@ -237,6 +237,15 @@ class TestNearMisses:
         gateway.host("default|*", canary, route("/shop", "shop"), after)
         assert misses(ask("/shop/a")) == [("canary", 'header x-canary: want "yes", got none')]
 
+    def test_a_slip_counts_beside_a_winner_that_takes_everything_only(self, gateway, ask):
+        gateway.host("default|*", "=/left", "/cart", "=/card", "/")
+        assert misses(ask("/lfet")) == [("default|*=/left", "path: want exactly /left, got /lfet")]
+        assert misses(ask("/cart")) == []
+
+    def test_a_likeness_does_not_count_beside_a_winner(self, gateway, ask):
+        gateway.host("default|*", "=/shop/cart/items", "/")
+        assert misses(ask("/shop/sale")) == []
+
     def test_the_host_as_the_one_thing_that_fails(self, gateway, ask):
         gateway.host("default|bar.com", "=/a")
         gateway.host("default|www.foo.com", "=/a")
