@@ -1,7 +1,7 @@
 """Builds the hot modules with mypyc where a C compiler is there.
 
-PYGATEWAY_COMPILE=0 builds the plain form, =1 insists on the compiled one; unset tries and falls back. Everything else is
-in pyproject.toml.
+PYGATEWAY_COMPILE=0 builds the plain form, =1 insists on the compiled one; unset tries and falls back. Everything else
+is in pyproject.toml.
 """
 
 import glob
@@ -46,7 +46,7 @@ class OptionalBuild(build_ext):
         except Exception as error:
             if os.environ.get("PYGATEWAY_COMPILE") == "1":
                 raise
-            print(f"pygateway: the compiled form could not be built ({error}); installing the plain form", file=sys.stderr)
+            sys.stderr.write(f"pygateway: cannot build the compiled form ({error}); installing the plain one\n")
             self.extensions = []
 
 

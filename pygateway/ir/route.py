@@ -81,8 +81,8 @@ class Route(msgspec.Struct, frozen=True, array_like=True):
 
     `name` is for metrics and logs and is unique in its virtual host only together with `origin` and `match`
     ("<namespace>_<object>_<rule>"). `precedence` orders routes whose path matches equally well
-    (`pygateway.routing.spec`): the SMALLER tuple wins. Each source fills it in its own way; every element is an int or a
-    str, and tuples of one virtual host are comparable: the layout is
+    (`pygateway.routing.spec`): the SMALLER tuple wins. Each source fills it in its own way; every element is an int or
+    a str, and tuples of one virtual host are comparable: the layout is
     (priority, -methods, -headers, -queries, created, "namespace/name", rule index, match index), where a source puts 0
     in the places it does not use, and `created` is RFC 3339 text, or "" when unknown.
     """

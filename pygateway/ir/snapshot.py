@@ -25,6 +25,17 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def _dangling(snapshot: Snapshot) -> Iterator[str]:
+    yield from _dangling_listeners(snapshot)
+    for key, host in snapshot.hosts.items():
+        if key != host.name:
+            yield f"virtual host {host.name} stands under {key}"
+        yield from _dangling_routes(snapshot, host)
+    for key in snapshot.clusters:
+        if key not in snapshot.endpoints:
+            yield f"cluster {key} has no endpoints entry"
+
+
+def _dangling_listeners(snapshot: Snapshot) -> Iterator[str]:
     for key, listener in snapshot.listeners.items():
         if key != listener.name:
             yield f"listener {listener.name} stands under {key}"
@@ -34,17 +45,13 @@ def _dangling(snapshot: Snapshot) -> Iterator[str]:
         for certificate in listener.certificates:
             if certificate not in snapshot.certificates:
                 yield f"listener {key} names certificate {certificate}, which does not exist"
-    for key, host_ in snapshot.hosts.items():
-        if key != host_.name:
-            yield f"virtual host {host_.name} stands under {key}"
-        for route in host_.routes:
-            if isinstance(route.action, Forward):
-                for backend in route.action.backends:
-                    if backend.cluster and backend.cluster not in snapshot.clusters:
-                        yield f"route {route.name} names cluster {backend.cluster}, which does not exist"
-    for key in snapshot.clusters:
-        if key not in snapshot.endpoints:
-            yield f"cluster {key} has no endpoints entry"
+
+
+def _dangling_routes(snapshot: Snapshot, host: VirtualHost) -> Iterator[str]:
+    for route in host.routes:
+        for backend in route.action.backends if isinstance(route.action, Forward) else ():
+            if backend.cluster and backend.cluster not in snapshot.clusters:
+                yield f"route {route.name} names cluster {backend.cluster}, which does not exist"
 
 
 class Update(msgspec.Struct, frozen=True):
