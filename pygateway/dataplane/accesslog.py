@@ -19,8 +19,6 @@ FILE_CHUNK: Final = 65536
 LONGEST_TARGET: Final = 1500
 LONGEST_TEXT: Final = 400
 """Longer texts from outside are cut, so that a line stays below PIPE_BUF."""
-QUOTES: Final = 64
-"""Quotation marks of a line in which no text has one of its own."""
 _MILLIS: Final = [f"{n:03d}" for n in range(1000)]
 
 
@@ -75,8 +73,9 @@ class Record:
     status: int = 0
     seconds: float = 0.0
     upstream_seconds: float = -1.0
-    listener: str = ""
     route: str = ""
+    names: str = ""
+    """`json_names` of the listener and the route."""
     upstream: str = ""
     attempts: int = 0
     flag: str = ""
@@ -87,37 +86,28 @@ class Record:
         self.head = head
 
 
+def json_names(listener: str, route: str) -> str:
+    """The part of a JSON line that names the route: the same for all its lines, so made once."""
+    return f'"listener":{encode_basestring_ascii(listener)},"route":{encode_basestring_ascii(route)}'
+
+
 def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
-    """The line as JSON, always one line. Most texts from outside hold nothing that JSON escapes: the line is written
-    as if that were so and looked at as a whole; where it is not so it is written again, each text by the standard
-    library's encoder (four look-ups instead of seven encodings)."""
+    """The line as JSON. What may hold anything is escaped by the standard library's encoder, so that a line is always one
+    line; the method and the authority cannot hold what JSON escapes (the codec refuses it)."""
+    quote = encode_basestring_ascii
     head = r.head
-    host = head.authority.decode("latin-1")
     target = head.target if len(head.target) <= LONGEST_TARGET else head.target[:LONGEST_TARGET]
-    agent = head.user_agent
-    agent_text = (agent if len(agent) <= LONGEST_TEXT else agent[:LONGEST_TEXT]).decode("latin-1")
-    request_id = r.request_id.decode("latin-1")
+    agent = head.user_agent if len(head.user_agent) <= LONGEST_TEXT else head.user_agent[:LONGEST_TEXT]
     micros = int(r.seconds * 1_000_000.0)
     waited = int(r.upstream_seconds * 1_000_000.0)
     upstream_ms = f"{waited // 1000}.{_MILLIS[waited % 1000]}" if waited >= 0 else "null"
-    middle = (
-        f'"protocol":"HTTP/1.{head.minor}","status":{r.status},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
-        f'"duration_ms":{micros // 1000}.{_MILLIS[micros % 1000]},"upstream_ms":{upstream_ms},'
-        f'"upstream":"{r.upstream}","attempts":{r.attempts},"flag":"{r.flag}"'
-    )
-    line = (
-        f'{{"time":"{stamp}","client":"{r.client}","method":"{head.method}","host":"{host}","path":"{target}",'
-        f'{middle},"listener":"{r.listener}","route":"{r.route}","reason":"{r.reason}",'
-        f'"request_id":"{request_id}","user_agent":"{agent_text}"}}'
-    )
-    if line.count('"') == QUOTES and line.isprintable() and "\\" not in line and line.isascii():
-        return line + "\n"
-    quote = encode_basestring_ascii
     return (
-        f'{{"time":"{stamp}","client":{quote(r.client)},"method":{quote(head.method)},"host":{quote(host)},'
-        f'"path":{quote(target)},{middle},"listener":{quote(r.listener)},'
-        f'"route":{quote(r.route)},"reason":{quote(r.reason)},"request_id":{quote(request_id)},'
-        f'"user_agent":{quote(agent_text)}}}\n'
+        f'{{"time":"{stamp}","client":{quote(r.client)},"method":"{head.method}",'
+        f'"host":"{head.authority.decode("latin-1")}","path":{quote(target)},"protocol":"HTTP/1.{head.minor}",'
+        f'"status":{r.status},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
+        f'"duration_ms":{micros // 1000}.{_MILLIS[micros % 1000]},"upstream_ms":{upstream_ms},'
+        f'"upstream":"{r.upstream}","attempts":{r.attempts},{r.names},"flag":"{r.flag}","reason":{quote(r.reason)},'
+        f'"request_id":{quote(r.request_id.decode("latin-1"))},"user_agent":{quote(agent.decode("latin-1"))}}}\n'
     )
 
 

@@ -410,10 +410,8 @@ class Exchange(Stream):
             if not self.reason:
                 self.reason = error.kind
         if ctx.log.enabled:
-            route = self._route
-            if route is not None:
-                self.route = route.name
-                self.listener = route.listener
+            self.route = stats.route
+            self.names = stats.names
             self.client = self.head.remote
             ctx.log.write(self, server.bytes_in, server.bytes_out)
 
@@ -428,11 +426,13 @@ class Exchange(Stream):
 
 def refuse(ctx: Context, client: str, error: ProxyError) -> None:
     """Count and log what never became a request: no head could be read from it."""
-    ctx.route_stats("", "").count(error.status, 0.0, 0, 0)
+    stats = ctx.route_stats("", "")
+    stats.count(error.status, 0.0, 0, 0)
     ctx.flags.add(error.flag)
     if ctx.log.enabled:
         record = Record(RequestHead("", 1))
         record.client = client
+        record.names = stats.names
         record.status = error.status
         record.flag = error.flag
         record.reason = error.kind

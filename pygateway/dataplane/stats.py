@@ -1,5 +1,6 @@
 """What this worker counts, in plain integers. Nothing here knows of a metric library."""
 
+from pygateway.dataplane.accesslog import json_names
 from pygateway.observe.counters import BUCKETS_MS
 
 _LAST = len(BUCKETS_MS)
@@ -10,6 +11,7 @@ class RouteStats:
 
     route: str
     listener: str
+    names: str
     codes: dict[int, int]
     buckets: list[int]
     seconds: float
@@ -19,6 +21,7 @@ class RouteStats:
     def __init__(self, route: str, listener: str) -> None:
         self.route = route
         self.listener = listener
+        self.names = json_names(listener, route)
         self.codes = {}
         self.buckets = [0] * (_LAST + 1)
         self.seconds = 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pygateway.dataplane.accesslog import PIPE_BUF, AccessLog, Clock, Record, milliseconds
+from pygateway.dataplane.accesslog import PIPE_BUF, AccessLog, Clock, Record, json_names, milliseconds
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.wheel import NEVER, TICK, Alarm, Wheel
 
@@ -87,6 +87,7 @@ def record(target: str = "/x", agent: bytes = b"curl") -> Record:
     head = RequestHead("GET", 1)
     head.target, head.authority, head.user_agent = target, b"a", agent
     made = Record(head)
+    made.names = json_names("l", "r")
     made.client, made.status, made.seconds = "127.0.0.1", 200, 0.0123456
     return made
 
