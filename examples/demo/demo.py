@@ -132,6 +132,7 @@ def wait_until_ready(gateway: subprocess.Popen[bytes], admin: int) -> None:
 
 def print_routes(options: argparse.Namespace) -> None:
     command = [sys.executable, "-P", "-m", "pygateway", "routes", "--admin", f"http://127.0.0.1:{options.admin}"]
+    print(flush=True)
     subprocess.run(command, check=True)
 
 
