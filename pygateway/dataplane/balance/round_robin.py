@@ -24,9 +24,11 @@ class RoundRobin(Balancer):
         self._equal = all(peer.weight == peers[0].weight for peer in peers)
 
     def pick(self, tried: list[Peer]) -> Peer | None:
+        peers = self.peers
+        if not tried and len(peers) == 1:
+            return peers[0]
         if not self._equal:
             return self._weighted(tried, False) or self._weighted(tried, True)
-        peers = self.peers
         count = len(peers)
         for ejected_too in (False, True):
             for _ in range(count):

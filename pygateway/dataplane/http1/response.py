@@ -1,12 +1,12 @@
 """Response heads, as strict as requests: what a backend says becomes our word to a client."""
 
+from itertools import filterfalse
 from typing import Final
 
 from pygateway.dataplane.http1 import connection as hop
 from pygateway.dataplane.http1 import names
 from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http1.fields import check_chunked, length_of, split_head
-from pygateway.dataplane.http1.head import BLANK
 from pygateway.dataplane.http1.limits import Limits
 from pygateway.dataplane.http1.names import (
     CONNECTION,
@@ -22,6 +22,8 @@ from pygateway.dataplane.http1.names import (
     UPGRADE,
 )
 from pygateway.dataplane.http1.request import NO_LINES
+
+_is_usual = RESPONSE_LINES.__contains__
 
 _STATUSES: Final[dict[bytes, int]] = {str(status).encode(): status for status in range(100, 1000)}
 
@@ -93,35 +95,29 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
 
 def _fields(response: ResponseHead, lines: list[bytes]) -> None:
     """Sorts the fields: `lines` without the status line. The same loop as for requests, and for the same reasons."""
-    known = RESPONSE_NAMES
-    usual = RESPONSE_LINES
+    response.lines = lines
     seen = 0
-    kept = 0
-    for line in lines:
-        if line in usual:
-            lines[kept] = line
-            kept += 1
-            continue
-        name, _, value = line.partition(b":")
-        code = known.get(name, -1)
-        if code < 0 or not value or value[0] != BLANK or value[-1] <= BLANK or value[1] <= BLANK:
-            line = names.tidy(line, not kept and not seen)  # noqa: PLW2901 - the field in its tidy form
-            value = line[len(name) + 1 :]
+    for line in list(filterfalse(_is_usual, lines)):
+        name, _, value = line.partition(b": ")
+        code = RESPONSE_NAMES.get(name, -1)
+        if code < 0 or not value or value.strip() != value:
+            tidy = names.tidy(line, line is lines[0] and not seen)
+            name, _, value = tidy.partition(b": ")
+            code = RESPONSE_NAMES.get(name, -1)
             if code < 0:
                 code = names.learn(name, True)
-        if code != PLAIN:
-            if code & seen and not code & REPEATABLE:
-                raise BadMessage(400, names.repeated(name))
-            seen |= code
-            if code < KEPT:
-                _consume(response, code, value[1:])
-                continue
-        elif len(line) <= LONGEST_USUAL:
-            names.remember(usual, line)
-        lines[kept] = line
-        kept += 1
-    del lines[kept:]
-    response.lines = lines
+            if tidy != line:
+                lines[lines.index(line)] = line = tidy  # noqa: PLW2901 - the field in its tidy form
+        if code == PLAIN:
+            if len(line) <= LONGEST_USUAL:
+                names.remember(RESPONSE_LINES, line)
+            continue
+        if code & seen and not code & REPEATABLE:
+            raise BadMessage(400, names.repeated(name))
+        seen |= code
+        if code < KEPT:
+            lines.remove(line)
+            _consume(response, code, value)
     response.has_date = bool(seen & DATE)
 
 
