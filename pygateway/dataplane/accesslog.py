@@ -92,8 +92,8 @@ def json_names(listener: str, route: str) -> str:
 
 
 def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
-    """The line as JSON. What may hold anything is escaped by the standard library's encoder, so that a line is always
-    one line; the method and the authority cannot hold what JSON escapes (the codec refuses it)."""
+    """The line as JSON. What may hold anything is escaped by the standard library's encoder, so that a line is one
+    line; the method and the authority cannot hold what JSON escapes (the codec refuses it)."""
     quote = encode_basestring_ascii
     head = r.head
     target = head.target if len(head.target) <= LONGEST_TARGET else head.target[:LONGEST_TARGET]
