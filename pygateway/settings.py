@@ -4,15 +4,18 @@ One struct says it all. The flag of `drain_grace` is `--drain-grace`, its variab
 the data plane (`pygateway.dataplane.settings`) are called likewise. A flag beats a variable, a variable the default.
 """
 
-import argparse
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from pygateway.dataplane.settings import DataPlaneSettings
+
+if TYPE_CHECKING:
+    import argparse  # workers import this module and have no command line
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +106,7 @@ def _options() -> Iterator[_Option]:
         yield _Option(field.name, field.type, field.default, of_dataplane=True)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: "argparse.ArgumentParser") -> None:
     """Give `parser` a flag for every setting, and `-f`/`--file`."""
     parser.add_argument("-f", "--file", dest="files", action="append", metavar="PATH", help="manifests, or a folder")
     common = parser.add_argument_group("settings (each also from the environment: --log-level is PYGATEWAY_LOG_LEVEL)")
@@ -123,7 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+def parse(flags: "argparse.Namespace", environment: Mapping[str, str]) -> Settings:
     """The settings of a command line that `add_arguments` described. SettingsError names what cannot be used."""
     given: dict[str, Any] = {}
     dataplane: dict[str, Any] = {}
@@ -144,9 +147,25 @@ def _value(option: _Option, raw: str, name: str) -> Any:
     if isinstance(option.default, tuple):
         source = [part for part in raw.split(",") if part]
     try:
-        return msgspec.convert(source, option.type, strict=False)
-    except msgspec.ValidationError as error:
+        value = msgspec.convert(source, option.type, strict=False)
+        _check(option.field, value)
+    except ValueError as error:  # msgspec.ValidationError is one
         raise SettingsError(f"{name}: {error}") from error
+    return value
+
+
+def _check(field: str, value: Any) -> None:
+    """ValueError when a value of the right type makes no sense."""
+    if field in ("http", "https", "admin") and not 0 <= value <= 65535:
+        raise ValueError(f"{value} is no port")
+    if field == "trusted":
+        for one in value:
+            ipaddress.ip_network(one, strict=False)
+    if field in ("addresses", "admin_address"):
+        for one in (value,) if isinstance(value, str) else value:
+            ipaddress.ip_address(one)
+    if not isinstance(value, str | tuple) and value < 0:
+        raise ValueError(f"{value} is less than 0")
 
 
 def worker_count(settings: Settings) -> int:

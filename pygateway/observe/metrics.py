@@ -4,7 +4,7 @@ Label values come from the configuration (names of routes, listeners and cluster
 requests, so their number is bounded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
@@ -18,6 +18,7 @@ from prometheus_client.core import (
     Metric,
     SummaryMetricFamily,
 )
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 import pygateway
@@ -25,6 +26,7 @@ from pygateway.observe.counters import BUCKETS_MS
 from pygateway.observe.logs import program_form
 from pygateway.observe.tally import Totals
 
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _LE: Final = [*(str(bound / 1000) for bound in BUCKETS_MS), "+Inf"]
 
 
@@ -42,26 +44,23 @@ class Report(msgspec.Struct):
     problems: int
 
 
-class GatewayCollector(Collector):
-    """Set `report`, then let the registry collect."""
+class _Collector(Collector):
+    def __init__(self, report: Report) -> None:
+        self._report = report
 
-    def __init__(self) -> None:
-        self.report: Report | None = None
-
-    def collect(self) -> Iterable[Metric]:
-        if self.report is not None:
-            yield from _requests(self.report.totals)
-            yield from _connections(self.report.totals)
-            yield from _upstreams(self.report.totals)
-            yield from _configuration(self.report)
-            yield from _processes(self.report)
+    def collect(self) -> Iterator[Metric]:
+        yield from _requests(self._report.totals)
+        yield from _connections(self._report.totals)
+        yield from _upstreams(self._report.totals)
+        yield from _configuration(self._report)
+        yield from _processes(self._report)
 
 
-def registry_of(collector: GatewayCollector) -> CollectorRegistry:
-    """A registry of that collector alone."""
+def exposition(report: Report) -> bytes:
+    """The page, in Prometheus's text format."""
     registry = CollectorRegistry()
-    registry.register(collector)
-    return registry
+    registry.register(_Collector(report))
+    return generate_latest(registry)
 
 
 def _requests(totals: Totals) -> Iterator[Metric]:

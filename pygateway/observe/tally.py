@@ -1,5 +1,6 @@
 """Adding up what workers counted, so that totals never fall: a worker that is gone leaves its counts behind."""
 
+from collections.abc import Container
 from typing import Final
 
 from pygateway.observe.counters import BUCKETS_MS, ClusterCounters, RouteCounters, WorkerCounters
@@ -45,6 +46,12 @@ class Totals:
             self._add_cluster(cluster, living=False)
         _add_up(self.limits, other.limits)
         _add_up(self.flags, other.flags)
+
+    def only(self, routes: Container[str], clusters: Container[str]) -> "Totals":
+        """Without what is no longer configured. It is left out, not forgotten: a route that comes back counts on."""
+        self.routes = {key: one for key, one in self.routes.items() if not key[0] or key[0] in routes}
+        self.clusters = {key: one for key, one in self.clusters.items() if key in clusters}
+        return self
 
     def _add_route(self, one: RouteCounters) -> None:
         key = (one.route, one.listener)

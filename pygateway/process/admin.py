@@ -4,21 +4,20 @@ It never carries traffic, and shows no secrets. The supervisor holds its sockets
 waits in the queue instead of being refused.
 """
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 import pygateway
-from pygateway.observe.metrics import GatewayCollector, Report, registry_of
+from pygateway.observe.metrics import CONTENT_TYPE, Report, exposition
+from pygateway.process.fleet import COUNT_WITHIN
 from pygateway.process.question import QuestionError, ask
 from pygateway.routing.listing import RouteRow, listing
 
-COUNT_WITHIN: Final = 2.0
-"""Seconds that the workers have to answer a scrape."""
 if TYPE_CHECKING:
     from pygateway.process.control import Control  # which runs as __main__ and would be imported twice
 
@@ -49,8 +48,6 @@ class Admin:
 
     def __init__(self, control: "Control") -> None:
         self._control = control
-        self._collector = GatewayCollector()
-        self._registry = registry_of(self._collector)
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -85,8 +82,11 @@ class Admin:
     async def metrics(self, request: web.Request) -> web.Response:
         control, fleet = self._control, self._control.fleet
         totals = await fleet.count(COUNT_WITHIN)
-        self._collector.report = Report(
-            totals=totals,
+        snapshot = control.outcome.snapshot
+        report = Report(
+            totals=totals.only(
+                {route.name for host in snapshot.hosts.values() for route in host.routes}, snapshot.clusters
+            ),
             generation=fleet.state.generation,
             acknowledged=fleet.acknowledged(),
             propagation_seconds=fleet.propagation.seconds,
@@ -96,7 +96,9 @@ class Admin:
             control_restarts=control.restarts,
             problems=control.outcome.problems,
         )
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # In a thread: many thousand routes are seconds of formatting.
+        text = await asyncio.to_thread(exposition, report)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def routes(self, request: web.Request) -> web.Response:
         snapshot = self._control.outcome.snapshot

@@ -5,15 +5,14 @@ import asyncio
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Coroutine, Iterator
-
-import uvloop
+from typing import NoReturn
 
 from pygateway import ir
 from pygateway.observe import logs
 from pygateway.process import messages as m
-from pygateway.process.fleet import Fleet
+from pygateway.process.entry import run_child
+from pygateway.process.fleet import COUNT_WITHIN, Fleet
 from pygateway.process.link import PacketReader, Packets
 from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.settings import Settings, worker_count
@@ -22,6 +21,8 @@ log = logging.getLogger(__name__)
 
 BIND_AGAIN = 2.0
 """Seconds until another attempt at a port that could not be bound."""
+COUNT_EVERY = 15.0
+"""Seconds between two looks at the workers' counters, so that a worker that dies takes no more with it."""
 
 
 class Control:
@@ -36,6 +37,7 @@ class Control:
         self._asked: set[int] = set()
         self._bound: dict[int, str] = {}
         self._draining = False
+        self._been_ready = False
         self._retry: asyncio.TimerHandle | None = None
         self.settings = Settings()
         self.fleet: Fleet
@@ -63,8 +65,9 @@ class Control:
         logs.set_up("control", settings.log_level, settings.log_format)
         self.settings = settings
         self.restarts = restarts
-        self.fleet = Fleet(worker_count(settings), self._ask_for_ports)
+        self.fleet = Fleet(worker_count(settings), self._on_change)
         self._spawn(self._follow())
+        self._spawn(self._count())
         if sockets:
             from pygateway.process.admin import serve_admin
 
@@ -107,6 +110,15 @@ class Control:
             log.info("configuration %d: %s", update.generation, summary(outcome.snapshot))
             self._ask_for_ports()
 
+    def _on_change(self) -> None:
+        self._ask_for_ports()
+        self._tell_ready()
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_EVERY)
+            await self.fleet.count(COUNT_WITHIN)
+
     # Ports
 
     def _ask_for_ports(self) -> None:
@@ -133,6 +145,7 @@ class Control:
         self._bound = ports
         if any(ports.values()) and self._retry is None:
             self._retry = self._loop.call_later(BIND_AGAIN, self._send_ports)
+        self._tell_ready()
 
     # How things are
 
@@ -148,6 +161,13 @@ class Control:
                 yield f"port {port} is not bound: {fault}"
         yield from self.fleet.complaints()
 
+    def _tell_ready(self) -> None:
+        """Say once that everything stands."""
+        if not self._been_ready and not any(self.complaints()):
+            self._been_ready = True
+            ports = ", ".join(str(port) for port in sorted(set(binds(self.outcome.snapshot))))
+            log.info("ready: %d workers serve port %s", self.fleet.states()["ready"], ports)
+
 
 def binds(snapshot: ir.Snapshot) -> Iterator[int]:
     """The TCP ports that the listeners of a snapshot need."""
@@ -161,19 +181,17 @@ def summary(snapshot: ir.Snapshot) -> str:
     return f"{routes} routes, {len(snapshot.clusters)} clusters with {members} endpoints"
 
 
-def main(pipeline: Pipeline) -> int:
-    """The process: its last argument is the number of the link's descriptor. The exit code."""
+def main(pipeline: Pipeline) -> NoReturn:
+    """The process."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
-    link = socket.socket(fileno=int(sys.argv[-1]))
 
-    async def serve() -> int:
+    async def serve(link: socket.socket) -> int:
         return await Control(link, pipeline).run()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve())
+    run_child(serve)
 
 
 if __name__ == "__main__":
     from pygateway.process.pipeline import from_files
 
-    sys.exit(main(from_files))
+    main(from_files)

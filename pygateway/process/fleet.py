@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 LAG_ALLOWED = 2.0
 """A worker that has not taken a change after so many seconds makes the gateway unready. Less would let readiness
 flicker with every change."""
+COUNT_WITHIN = 2.0
+"""Seconds that the workers have to answer with their counters."""
 
 
 class Member:
@@ -46,9 +48,11 @@ class Member:
             self.waiting_since = time.monotonic()
             self.frames.send(m.encode(batch))
 
-    def ask(self, number: int) -> None:
+    def ask(self, number: int) -> bool:
+        """Ask for its counters; False when there is no link yet."""
         if self.frames is not None:
             self.frames.send(m.encode(m.Ask(number)))
+        return self.frames is not None
 
 
 class Propagation(msgspec.Struct):
@@ -168,9 +172,8 @@ class Fleet:
         """Ask all for their counters. Who has not answered `within` so many seconds counts as it last said."""
         number = next(self._questions)
         loop = asyncio.get_running_loop()
-        waiting = self._answers[number] = {serial: loop.create_future() for serial in self._members}
-        for member in self._members.values():
-            member.ask(number)
+        asked = [member for member in self._members.values() if member.ask(number)]
+        waiting = self._answers[number] = {member.serial: loop.create_future() for member in asked}
         try:
             if waiting:
                 await asyncio.wait(waiting.values(), timeout=within)

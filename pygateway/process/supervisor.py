@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pygateway.observe import logs
 from pygateway.process import messages as m
 from pygateway.process.children import Child, Patience, Programs, reap
+from pygateway.process.logfile import open_access_log
 from pygateway.process.loop import Loop
 from pygateway.process.sockets import Sockets, listen, passed_over, probe
 from pygateway.process.workforce import Workforce
@@ -63,6 +64,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal ends it; the exit code."""
         try:
+            os.close(open_access_log(self._settings.access_log_path))
             self._open_admin_port()
             self._try_main_port()
         except OSError as error:

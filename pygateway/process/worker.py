@@ -5,23 +5,21 @@ when it has both, and goes on with the last configuration while control is away.
 """
 
 import asyncio
+import gc
 import logging
-import os
 import signal
 import socket
-import stat
-import sys
 from collections.abc import Callable
-from typing import Protocol
-
-import uvloop
+from typing import NoReturn, Protocol
 
 from pygateway import ir
 from pygateway.dataplane.settings import DataPlaneSettings
 from pygateway.observe import logs
 from pygateway.observe.counters import WorkerCounters
 from pygateway.process import messages as m
+from pygateway.process.entry import run_child
 from pygateway.process.link import FrameLink, PacketReader, Packets
+from pygateway.process.logfile import open_access_log
 from pygateway.process.updates import Held
 from pygateway.settings import Settings
 
@@ -39,6 +37,7 @@ class Plane(Protocol):
     def unserve(self, sock_fd: int) -> None: ...
     def stop(self, bind: int | None = None) -> None: ...
     async def drain(self, grace: float) -> None: ...
+    def close(self) -> None: ...
     def counters(self) -> WorkerCounters: ...
 
 
@@ -117,25 +116,36 @@ class Worker:
         self._make = make
         self._held = Held()
         self._control: FrameLink | None = None
+        self._started = False
         self._serving = False
         self._draining: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
-        self._done = asyncio.Event()
+        self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._supervisor = PacketReader(Packets(link), self._on_packet, self._on_orphaned)
         self._loop = asyncio.get_running_loop()
         self._settings = Settings()
         self._plane: Plane
         self._queues: Queues
 
-    async def run(self) -> None:
-        """Serve until told to stop."""
+    async def run(self) -> int:
+        """Serve until told to stop; the exit code."""
         self._loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
-        await self._done.wait()
+        code = await self._end
+        if self._started:
+            self._plane.close()
+        return code
+
+    def _exit(self, code: int) -> None:
+        if not self._end.done():
+            self._end.set_result(code)
 
     # From the supervisor
 
     def _on_packet(self, packet: bytes, sockets: list[socket.socket]) -> None:
-        match m.decode_to_worker(packet):
+        message = m.decode_to_worker(packet)
+        if self._end.done():
+            return
+        match message:
             case m.StartWorker(settings, slot, _serial):
                 self._start(settings, slot)
             case m.ControlLink():
@@ -157,16 +167,25 @@ class Worker:
     def _start(self, settings: Settings, slot: int) -> None:
         logs.set_up(f"worker {slot}", settings.log_level, settings.log_format)
         self._settings = settings
-        self._plane = self._make(self._loop, settings.dataplane, slot, open_access_log(settings.access_log_path))
+        try:
+            log_fd = open_access_log(settings.access_log_path)
+            self._plane = self._make(self._loop, settings.dataplane, slot, log_fd)
+        except Exception:
+            log.exception("this worker cannot start")
+            self._exit(1)
+            return
         self._queues = Queues(self._plane)
+        self._started = True
 
     def _on_orphaned(self) -> None:
         """The supervisor is dead, and with it the gateway."""
-        self._done.set()
+        self._exit(0)
 
     def _on_sigterm(self) -> None:
         """Somebody stops this worker, not the gateway: another one takes its slot."""
-        if self._draining is None:
+        if not self._started:
+            self._exit(0)
+        elif self._draining is None:
             self._supervisor.send(m.encode(m.Leaving()))
             self._drain(self._settings.drain_grace, self._settings.drain_timeout)
 
@@ -185,7 +204,7 @@ class Worker:
         self._tell(m.Counters(0, self._plane.counters()))
         if self._control is not None:
             await self._control.finish(FAREWELL)
-        self._done.set()
+        self._exit(0)
 
     # From control
 
@@ -216,6 +235,7 @@ class Worker:
             self._queues.follow(change.update)
             if not self._serving:
                 self._serving = True
+                settle_memory()
                 self._supervisor.send(m.encode(m.Serving()))
         self._tell(m.Ack(batch.generation))
 
@@ -224,31 +244,21 @@ class Worker:
             self._control.send(m.encode(message))
 
 
-def open_access_log(path: str) -> int:
-    """A descriptor to write access log lines to, which never blocks. "-" is standard output, through an open file
-    description of this process's own: the flag that keeps writes from blocking would else hold for all who share it."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
-    if path != "-":
-        return os.open(path, flags | os.O_CREAT, 0o644)
-    try:
-        return os.open("/proc/self/fd/1", flags)
-    except OSError:  # a socket (the journal's) cannot be opened again, nor another user's pipe
-        own = os.dup(1)
-        if not stat.S_ISREG(os.fstat(own).st_mode):
-            os.set_blocking(own, False)
-        return own
+def settle_memory() -> None:
+    """Take the configuration, which stays, out of what the garbage collector looks through again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
-async def serve(link: socket.socket, make: PlaneFactory) -> None:
-    """Be a worker, told by the supervisor through `link`."""
-    await Worker(link, make).run()
+def main(make: PlaneFactory) -> NoReturn:
+    """The process."""
+    gc.disable()  # until the configuration stands: a hundred thousand routes are no garbage
 
+    async def serve(link: socket.socket) -> int:
+        return await Worker(link, make).run()
 
-def main(make: PlaneFactory) -> None:
-    """The process: its last argument is the number of the link's descriptor."""
-    link = socket.socket(fileno=int(sys.argv[-1]))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(link, make))
+    run_child(serve)
 
 
 if __name__ == "__main__":

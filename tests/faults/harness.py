@@ -57,6 +57,18 @@ def answering(status: int, port: int, *, hosts: tuple[str, ...] = ("*",), more: 
     return ir.Snapshot(listeners, virtual)
 
 
+def forwarding(port: int, backend: int) -> ir.Snapshot:
+    """A configuration that forwards every request on `port` to a backend's port on this machine."""
+    route = ir.Route("forward", ir.Origin("Test", "ns", "r"), ir.Match(), ir.Forward((ir.Backend("c"),)))
+    host = ir.VirtualHost("default|*", "*", (route,))
+    return ir.Snapshot(
+        {"default": ir.Listener("default", port, port, hosts=(host.name,))},
+        {host.name: host},
+        {"c": ir.Cluster("c")},
+        {"c": ir.Endpoints("c", (ir.Endpoint("127.0.0.1", backend),))},
+    )
+
+
 class Process:
     """One process, as /proc shows it."""
 
@@ -81,17 +93,17 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def kill(self) -> set[int]:
-        """SIGKILL. The client ports of the connections that it had accepted: it is stopped first, so that it accepts
-        none between the look and the end."""
+    def kill(self, port: int) -> set[int]:
+        """SIGKILL. The client ports of the connections that it had accepted on `port`: it is stopped first, so that it
+        accepts none between the look and the end."""
         self.send(signal.SIGSTOP)
         eventually(lambda: self.state in ("T", ""), f"{self} stops")
-        ports = self.client_ports()
+        ports = self.client_ports(port)
         self.send(signal.SIGKILL)
         return ports
 
-    def client_ports(self) -> set[int]:
-        """Remote ports of this process's connections: those of its clients, and of its backends."""
+    def client_ports(self, port: int) -> set[int]:
+        """The client ports of the connections to `port` that this process has accepted."""
         inodes = set()
         for entry in os.scandir(f"/proc/{self.pid}/fd"):
             target = os.readlink(entry.path)
@@ -99,9 +111,9 @@ class Process:
                 inodes.add(target[8:-1])
         ports = set()
         for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[9] in inodes:
-                ports.add(int(fields[2].rpartition(":")[2], 16))
+            _number, local, remote, *_fields, inode = line.split()[:10]
+            if inode in inodes and int(local.rpartition(":")[2], 16) == port:
+                ports.add(int(remote.rpartition(":")[2], 16))
         return ports
 
 
@@ -126,7 +138,7 @@ class Gateway:
         with self.log_path.open("ab") as log:
             self.supervisor = subprocess.Popen(
                 [sys.executable, "-P", str(HERE / "gateway_main.py"), start],
-                stdout=log, stderr=log, env=environment(), start_new_session=True,
+                stdout=log, stderr=log, env=environment() | {"PYTHONWARNINGS": "error"}, start_new_session=True,
             )  # fmt: skip
 
     def __enter__(self) -> "Gateway":
@@ -136,7 +148,11 @@ class Gateway:
         if self.supervisor.poll() is None:
             self.supervisor.kill()
         self.supervisor.wait()
-        eventually(lambda: not self.children(), "the children end with their supervisor")
+        try:
+            eventually(lambda: not self.children(), "the children end with their supervisor")
+        finally:
+            for child in self.children():
+                child.send(signal.SIGKILL)
 
     @property
     def log(self) -> str:

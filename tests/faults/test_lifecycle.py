@@ -11,7 +11,7 @@ import pytest
 
 from pygateway.process.children import Programs
 
-from .harness import HERE, Gateway, Process, answering, eventually, free_port
+from .harness import HERE, Gateway, Process, answering, eventually, forwarding, free_port
 
 Start = Callable[..., Gateway]
 Connect = Callable[[int], socket.socket]
@@ -49,6 +49,14 @@ def exchange(client: socket.socket) -> int:
     return int(answer.split()[1])
 
 
+def refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def client_port(client: socket.socket) -> int:
     return int(client.getsockname()[1])
 
@@ -60,7 +68,7 @@ class TestWorkers:
         one = gateway()
         one.wait_for_workers(2)
         clients = [after_one_answer(connect(one.port)) for _ in range(32)]
-        lost = one.workers()[0].kill()
+        lost = one.workers()[0].kill(one.port)
         kept = [client for client in clients if client_port(client) not in lost]
         assert 0 < len(kept) < 32
         assert [exchange(client) for client in kept] == [418] * len(kept)
@@ -69,7 +77,7 @@ class TestWorkers:
     def test_its_queues_are_a_siblings_before_it_is_back(self, gateway: Start) -> None:
         one = gateway(programs=Programs(worker=(sys.executable, "-P", str(HERE / "slow_worker_main.py"))), workers=2)
         one.wait_for_workers(2)
-        one.workers()[0].kill()
+        one.workers()[0].kill(one.port)
         # The new worker takes a second to start; until then half of all connections come to the dead one's queue.
         assert [one.ask("/")[0] for _ in range(50)] == [418] * 50
         assert one.readiness()["workers"]["ready"] == 1
@@ -77,7 +85,7 @@ class TestWorkers:
 
     def test_the_queue_of_the_only_worker_waits_for_the_next_one(self, gateway: Start) -> None:
         one = gateway(workers=1)
-        one.workers()[0].kill()
+        one.workers()[0].kill(one.port)
         assert one.ask("/")[0] == 418
 
     def test_all_workers_may_die_at_once(self, gateway: Start) -> None:
@@ -152,7 +160,7 @@ class TestControl:
             one.control(),
             {worker.pid for worker in one.workers()},
         )
-        control.kill()
+        control.kill(one.port)
         assert exchange(client) == 418
         assert one.ask("/")[0] == 418
         one.configure(answering(200, one.port))
@@ -167,13 +175,13 @@ class TestControl:
             one.configure(answering(status, one.port))
             eventually(lambda status=status: one.ask("/")[0] == status)  # type: ignore[misc]
         before = one.readiness()["generation"]
-        one.control().kill()
+        one.control().kill(one.port)
         eventually(lambda: one.readiness()["generation"] > before and one.readiness()["ready"])
         assert one.ask("/")[0] == 203
 
     def test_questions_to_the_admin_port_wait_for_the_next_control(self, gateway: Start) -> None:
         one = gateway()
-        one.control().kill()
+        one.control().kill(one.port)
         assert one.admin("/healthz") == (200, "ok\n")
         assert one.metric("pygateway_control_restarts_total") == 1
 
@@ -191,14 +199,7 @@ class TestPorts:
         eventually(lambda: one.ask("/", port=second)[0] == 418, "the second port serves")
         one.configure(answering(418, one.port))
 
-        def refused() -> bool:
-            try:
-                one.ask("/", port=second)
-            except ConnectionRefusedError:
-                return True
-            return False
-
-        eventually(refused, "the second port is closed")
+        eventually(lambda: refused(second), "the second port is closed")
         assert one.ask("/")[0] == 418
 
     def test_a_port_that_cannot_be_bound_is_named_and_tried_again(self, gateway: Start) -> None:
@@ -221,11 +222,28 @@ class TestPorts:
 
 class TestStop:
     def test_sigterm_lets_exchanges_finish_and_exits_with_0(self, gateway: Start, connect: Connect) -> None:
-        one = gateway()
-        client = after_one_answer(connect(one.port))
-        client.sendall(b"POST / HTTP/1.1\r\nHost: test.example\r\nContent-Length: 5\r\n\r\n12")
-        assert one.stop() == 0
+        with socket.create_server(("127.0.0.1", 0)) as backend:
+            port = free_port()
+            one = gateway(forwarding(port, backend.getsockname()[1]), http=port)
+            client = connect(one.port)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: test.example\r\n\r\n")
+            upstream, _address = backend.accept()
+            with upstream:
+                one.supervisor.send_signal(signal.SIGTERM)
+                eventually(lambda: one.readiness()["workers"]["draining"] == 2, "the workers drain")
+                upstream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+                answer = b"".join(iter(lambda: client.recv(4096), b""))
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert answer.endswith(b"hello")
+            assert one.supervisor.wait(10) == 0
         assert one.children() == []
+
+    def test_new_connections_are_refused_while_it_drains(self, gateway: Start, connect: Connect) -> None:
+        one = gateway(drain_grace=10.0)
+        after_one_answer(connect(one.port))
+        one.supervisor.send_signal(signal.SIGTERM)
+        eventually(lambda: refused(one.port), "new connections are refused")
+        assert one.supervisor.poll() is None
 
     def test_it_is_unready_at_once_and_serves_on_for_the_delay(self, gateway: Start) -> None:
         one = gateway(drain_delay=1.5)
@@ -261,7 +279,7 @@ class TestMetrics:
         for _ in range(20):
             one.ask("/")
         assert one.metric("pygateway_requests_total", code="418") == 20
-        one.workers()[0].kill()
+        one.workers()[0].kill(one.port)
         eventually(lambda: one.metric("pygateway_worker_restarts_total") == 1)
         assert one.metric("pygateway_requests_total", code="418") == 20
 
@@ -305,7 +323,7 @@ class TestSlowWorker:
         for _ in range(64):
             client = connect(one.port)
             with contextlib.suppress(AssertionError):
-                eventually(lambda: client_port(client) in worker.client_ports(), within=0.1)  # noqa: B023 - asked at once
+                eventually(lambda: client_port(client) in worker.client_ports(one.port), within=0.1)  # noqa: B023 - asked at once
                 return client
         raise AssertionError(f"{worker} accepts nothing")
 

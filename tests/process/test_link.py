@@ -133,6 +133,7 @@ class TestFrameLink:
             await far.finish(1.0)
             await ended.wait()
             near.send(b"nobody hears this")
+            await near.finish(1.0)
             return got
 
         assert asyncio.run(story()) == [b"BIG" * 1_000_000]
