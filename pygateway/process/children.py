@@ -77,8 +77,9 @@ def environment() -> dict[str, str]:
     """This process's environment, by which a child finds the same pygateway, also where it is not installed."""
     root = str(Path(pygateway.__file__).resolve().parent.parent)
     environment = dict(os.environ)
-    if root not in sysconfig.get_paths().values():
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH", ""))))
+    known = environment.get("PYTHONPATH", "").split(os.pathsep)
+    if root not in known and root not in sysconfig.get_paths().values():
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, *known)))
     return environment
 
 

@@ -107,7 +107,9 @@ class Control:
         self.outcome = outcome
         if update or not self.fleet.state.generation:
             self.fleet.publish(update, outcome.since)
-            log.info("configuration %d: %s", update.generation, summary(outcome.snapshot))
+            # Endpoints come and go all the time, which is no news.
+            level = logging.INFO if update.listeners or update.hosts else logging.DEBUG
+            log.log(level, "configuration %d: %s", update.generation, summary(outcome.snapshot))
             self._ask_for_ports()
 
     def _on_change(self) -> None:

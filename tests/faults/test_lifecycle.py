@@ -220,6 +220,12 @@ class TestPorts:
         assert f"cannot listen on 127.0.0.1 port {one.port}: Address already in use" in one.log
 
 
+def test_an_access_log_that_cannot_be_written_ends_the_program_with_a_message(gateway: Start) -> None:
+    one = gateway(access_log_path="/nowhere/access.log", wait=False)
+    assert one.supervisor.wait(10) == 1
+    assert "'/nowhere/access.log'" in one.log
+
+
 class TestStop:
     def test_sigterm_lets_exchanges_finish_and_exits_with_0(self, gateway: Start, connect: Connect) -> None:
         with socket.create_server(("127.0.0.1", 0)) as backend:
@@ -237,6 +243,17 @@ class TestStop:
             assert answer.endswith(b"hello")
             assert one.supervisor.wait(10) == 0
         assert one.children() == []
+
+    def test_an_exchange_that_does_not_end_is_cut_after_the_timeout(self, gateway: Start, connect: Connect) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = free_port()
+            one = gateway(forwarding(port, silent.getsockname()[1]), http=port, drain_timeout=0.5)
+            client = connect(one.port)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: test.example\r\n\r\n")
+            upstream, _address = silent.accept()
+            with upstream:
+                assert one.stop() == 0
+        assert "some exchanges did not end in 0.5 s" in one.log
 
     def test_new_connections_are_refused_while_it_drains(self, gateway: Start, connect: Connect) -> None:
         one = gateway(drain_grace=10.0)
