@@ -131,17 +131,15 @@ class DataPlane:
         self.ctx.draining = True
 
     async def drain(self, grace: float) -> None:
-        """Every response says that it is the last; idle connections are closed after `grace` seconds. Returns when no
-        connection is left. Whoever calls sets the deadline."""
+        """Every response says that it is the last; idle connections are closed after `grace` seconds. Returns as
+        soon as no connection is left. Whoever calls sets the deadline."""
         self.ctx.draining = True
-        for port in self._ports.values():
-            for connection in list(port.connections):
-                connection.drain(False)
-        await asyncio.sleep(grace)
+        until = self.ctx.loop.time() + grace
         while self.ctx.connections:
+            close_idle = self.ctx.loop.time() >= until
             for port in self._ports.values():
                 for connection in list(port.connections):
-                    connection.drain(True)
+                    connection.drain(close_idle)
             await asyncio.sleep(TICK)
         self.ctx.log.flush()
 

@@ -61,11 +61,11 @@ class Update(msgspec.Struct, frozen=True):
     """
 
     generation: int
-    listeners: dict[str, Listener | None] = {}
-    hosts: dict[str, VirtualHost | None] = {}
-    clusters: dict[str, Cluster | None] = {}
-    endpoints: dict[str, Endpoints | None] = {}
-    certificates: dict[str, Certificate | None] = {}
+    listeners: Mapping[str, Listener | None] = {}
+    hosts: Mapping[str, VirtualHost | None] = {}
+    clusters: Mapping[str, Cluster | None] = {}
+    endpoints: Mapping[str, Endpoints | None] = {}
+    certificates: Mapping[str, Certificate | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self.listeners or self.hosts or self.clusters or self.endpoints or self.certificates)

@@ -119,7 +119,8 @@ class Held:
             digest = hashlib.blake2b(data, digest_size=16).digest()
             change.seen[number].add(key)
             if self._digests[number].get(key) != digest:
-                change.put(number, key, _value_decoders[number].decode(data), digest)
+                _value_decoders[number].decode(data)  # a value that cannot be read must not surprise the data plane
+                change.put(number, key, data, digest)
         if batch.reset:
             for number, key in self._unseen(change):
                 change.drop(number, key, known=True)
@@ -140,21 +141,43 @@ class Held:
             yield from ((number, key) for key in held if key not in change.seen[number])
 
 
+class Decoded(Mapping[str, Any]):
+    """Values that are decoded each time they are looked at. A decoded virtual host is several times as large as what is
+    made of it; thousands of them alive at once would leave their memory behind in pieces."""
+
+    def __init__(self, decoder: "msgspec.msgpack.Decoder[Any]") -> None:
+        self._decoder = decoder
+        self._encoded: dict[str, bytes | None] = {}
+
+    def put(self, key: str, data: bytes | None) -> None:
+        self._encoded[key] = data
+
+    def __getitem__(self, key: str) -> Any:
+        data = self._encoded[key]
+        return None if data is None else self._decoder.decode(data)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._encoded)
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+
 class Change:
     """The outcome of reading a batch: the update for the data plane, and the digests that go with it."""
 
     def __init__(self, generation: int) -> None:
         self.seen: tuple[set[str], ...] = tuple(set() for _ in MAPS)
         self.digests: tuple[dict[str, bytes | None], ...] = tuple({} for _ in MAPS)
-        self._values: tuple[dict[str, Any], ...] = tuple({} for _ in MAPS)
+        self._values = tuple(Decoded(decoder) for decoder in _value_decoders)
         self.update = ir.Update(generation, *self._values)
 
-    def put(self, number: int, key: str, value: msgspec.Struct, digest: bytes) -> None:
-        self._values[number][key] = value
+    def put(self, number: int, key: str, data: bytes, digest: bytes) -> None:
+        self._values[number].put(key, data)
         self.digests[number][key] = digest
 
     def drop(self, number: int, key: str, *, known: bool) -> None:
         """`known`: whether the worker holds it; the removal of what it never had is nothing."""
         if known:
-            self._values[number][key] = None
+            self._values[number].put(key, None)
             self.digests[number][key] = None
