@@ -18,11 +18,13 @@ class RouteCompiler:
     _ctx: Context
     _clusters: dict[str, Cluster]
     _limits: dict[_LimitsKey, Limits]
+    _whole: dict[str, Share]
 
     def __init__(self, ctx: Context, clusters: dict[str, Cluster]) -> None:
         self._ctx = ctx
         self._clusters = clusters
         self._limits = {}
+        self._whole = {}
 
     def cluster(self, name: str) -> Cluster:
         """The cluster of that name, made when it is new."""
@@ -38,11 +40,11 @@ class RouteCompiler:
         if isinstance(action, ir.Forward):
             made = RouteHandler(FORWARD)
             made.limits = self._limits_of(action)
-            shares = [self._share(backend) for backend in action.backends if backend.weight > 0]
-            if len(shares) == 1:
-                made.only = shares[0]
-            elif shares:
-                made.shares = shares
+            backends = [backend for backend in action.backends if backend.weight > 0]
+            if len(backends) == 1:
+                made.only = self._only(backends[0])
+            elif backends:
+                made.shares = [self._share(backend) for backend in backends]
         elif isinstance(action, ir.Redirect):
             made = RouteHandler(REDIRECT)
             made.redirect = action
@@ -51,6 +53,19 @@ class RouteCompiler:
             made.respond = action
         made.filters = compile_filters(route.filters)
         return made
+
+    def _only(self, backend: ir.Backend) -> Share:
+        """The whole of a route. It has no state, so that all routes to a cluster share it."""
+        if not backend.cluster or backend.filters:
+            return self._share(backend)
+        found = self._whole.get(backend.cluster)
+        if found is None or found.cluster is not self._clusters.get(backend.cluster):
+            found = self._whole[backend.cluster] = self._share(backend)
+        return found
+
+    def forget(self, cluster: str) -> None:
+        """The cluster is gone."""
+        self._whole.pop(cluster, None)
 
     def _share(self, backend: ir.Backend) -> Share:
         cluster = self.cluster(backend.cluster) if backend.cluster else None

@@ -103,6 +103,7 @@ class DataPlane:
         for name, cluster in update.clusters.items():
             if cluster is None and name in self._clusters:
                 self._clusters.pop(name).set_endpoints(())
+                self._compiler.forget(name)
 
     # Serving.
 

@@ -16,7 +16,6 @@ class Cluster:
     """Routes refer to it from the moment they are compiled, whether or not its policy and endpoints have come."""
 
     name: str
-    policy: ir.Cluster
     peers: dict[tuple[str, int], Peer]
     members: list[Peer]
     balancer: Balancer
@@ -26,29 +25,37 @@ class Cluster:
     reused: int
     retries: int
     failures: Tally
+    _balancing: ir.Balancer
+    _idle_timeout: float
+    _max_age: float
     _max_idle: int
 
     def __init__(self, name: str, wheel: Wheel, max_idle: int) -> None:
         self.name = name
-        self.policy = ir.Cluster(name)
+        policy = ir.Cluster(name)
         self.peers = {}
         self.members = []
         self.balancer = RoundRobin()
         self.outliers = Outliers(wheel)
-        self.connect_timeout = self.policy.connect_timeout
+        self.connect_timeout = policy.connect_timeout
         self.opened = 0
         self.reused = 0
         self.retries = 0
         self.failures = Tally()
+        self._balancing = policy.balancer
+        self._idle_timeout = policy.idle_timeout
+        self._max_age = policy.max_age
         self._max_idle = max_idle
 
     def configure(self, policy: ir.Cluster) -> None:
         """Take a new policy; connections and the members' state stay."""
-        if policy.balancer != self.policy.balancer:
+        if policy.balancer != self._balancing:
+            self._balancing = policy.balancer
             self.balancer = LeastRequest() if policy.balancer is ir.Balancer.LEAST_REQUEST else RoundRobin()
             self.balancer.update(self.members)
-        self.policy = policy
         self.connect_timeout = policy.connect_timeout
+        self._idle_timeout = policy.idle_timeout
+        self._max_age = policy.max_age
         self.outliers.configure(policy.passive)
         for peer in self.members:
             self._apply(peer)
@@ -81,5 +88,5 @@ class Cluster:
 
     def _apply(self, peer: Peer) -> None:
         peer.max_idle = self._max_idle
-        peer.idle_timeout = self.policy.idle_timeout
-        peer.max_age = self.policy.max_age
+        peer.idle_timeout = self._idle_timeout
+        peer.max_age = self._max_age

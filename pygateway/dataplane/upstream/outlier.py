@@ -4,10 +4,42 @@ The thresholds are the cluster's (`ir.PassiveHealth`); the state is per worker.
 """
 
 import functools
+from typing import Final
 
 from pygateway import ir
 from pygateway.dataplane.upstream.peer import Peer
 from pygateway.dataplane.wheel import Alarm, Wheel
+
+
+class Thresholds:
+    """`ir.PassiveHealth` as the hot path reads it; clusters with equal policies share one."""
+
+    failures: int
+    base: float
+    maximum: float
+    share: float
+    codes: frozenset[int]
+
+    def __init__(self, policy: ir.PassiveHealth) -> None:
+        self.failures = policy.failures
+        self.base = policy.base
+        self.maximum = policy.maximum
+        self.share = policy.share
+        self.codes = frozenset(policy.codes)
+
+
+_SHARED: dict[ir.PassiveHealth, Thresholds] = {}
+_MOST_SHARED: Final = 1024
+
+
+def thresholds(policy: ir.PassiveHealth) -> Thresholds:
+    """The thresholds of a policy, the same object for equal policies."""
+    found = _SHARED.get(policy)
+    if found is None:
+        if len(_SHARED) >= _MOST_SHARED:
+            _SHARED.clear()
+        found = _SHARED[policy] = Thresholds(policy)
+    return found
 
 
 class Outliers:
@@ -16,29 +48,21 @@ class Outliers:
 
     ejections: int
     ejected: int
-    _failures: int
-    _base: float
-    _maximum: float
-    _share: float
-    _codes: frozenset[int]
+    _limits: Thresholds
     _wheel: Wheel
 
     def __init__(self, wheel: Wheel) -> None:
         self.ejections = 0
         self.ejected = 0
         self._wheel = wheel
-        self.configure(ir.PassiveHealth())
+        self._limits = thresholds(ir.PassiveHealth())
 
     def configure(self, policy: ir.PassiveHealth) -> None:
-        self._failures = policy.failures
-        self._base = policy.base
-        self._maximum = policy.maximum
-        self._share = policy.share
-        self._codes = frozenset(policy.codes)
+        self._limits = thresholds(policy)
 
     def answered(self, peer: Peer, status: int, peers: list[Peer]) -> None:
         """A response head came."""
-        if status >= 500 and status in self._codes:
+        if status >= 500 and status in self._limits.codes:
             self.failed(peer, peers)
         elif peer.failures:
             peer.failures = 0
@@ -46,21 +70,22 @@ class Outliers:
 
     def failed(self, peer: Peer, peers: list[Peer]) -> None:
         """A try failed for a reason on the endpoint's side."""
+        limits = self._limits
         peer.failures += 1
-        if self._failures <= 0 or peer.failures < self._failures or peer.ejected or peer.removed:
+        if limits.failures <= 0 or peer.failures < limits.failures or peer.ejected or peer.removed:
             return
-        if self.ejected + 1 > len(peers) * self._share:
+        if self.ejected + 1 > len(peers) * limits.share:
             return
         peer.ejected = True
         peer.ejections += 1
         self.ejected += 1
         self.ejections += 1
-        rest = min(self._base * 2.0 ** float(min(peer.ejections - 1, 16)), self._maximum)
+        rest = min(limits.base * 2.0 ** float(min(peer.ejections - 1, 16)), limits.maximum)
         self._wheel.watch(Alarm(functools.partial(self.restore, peer)), self._wheel.now + rest)
 
     def restore(self, peer: Peer) -> None:
         """Its rest is over (or it left the cluster). One failure is enough to eject it again."""
         if peer.ejected:
             peer.ejected = False
-            peer.failures = max(self._failures - 1, 0)
+            peer.failures = max(self._limits.failures - 1, 0)
             self.ejected -= 1
