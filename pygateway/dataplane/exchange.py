@@ -189,14 +189,9 @@ class Exchange(Stream):
         self._upstream = upstream
         request = RequestOut(head.method, head.path_query, head.authority, head.lines)
         request.forwarded = self.server.forwarding.block(head, self.request_id)
-        if head.chunked:
-            request.length = UNKNOWN_LENGTH
-        elif head.content_length >= 0:
-            request.length = head.content_length
         limits = self._limits
-        if head.upgrade and limits is not None and limits.websocket and head.upgrade == "websocket":
-            request.upgrade = self._upgrade = head.upgrade
-        request.expect = head.expect_continue
+        if head.framed:
+            self._frame(request, limits is not None and limits.websocket)
         handler = self._handler
         if handler is not None and handler.filters is not NO_FILTERS:
             _edit_request(handler.filters, request)
@@ -214,6 +209,17 @@ class Exchange(Stream):
         upstream.send_request(self, request, data, end)
         if self._ended and not end:
             upstream.send_end(self._trailers)
+
+    def _frame(self, request: RequestOut, websocket: bool) -> None:
+        """How the body is framed for this hop, and what is asked of it."""
+        head = self.head
+        if head.chunked:
+            request.length = UNKNOWN_LENGTH
+        elif head.content_length >= 0:
+            request.length = head.content_length
+        if websocket and head.upgrade == "websocket":
+            request.upgrade = self._upgrade = head.upgrade
+        request.expect = head.expect_continue
 
     def on_request_data(self, data: bytes) -> None:
         upstream = self._upstream

@@ -201,6 +201,9 @@ class PathIndex:
 
     def _find_prefix(self, view: RequestView) -> CompiledRoute | None:
         path = view.path
+        if self.depth == 1:
+            end = path.find("/", 1)
+            return self._find_level(view, 1, end if end >= 0 else len(path))
         starts: list[int] = []
         end = 0
         while end >= 0 and len(starts) < self.depth:

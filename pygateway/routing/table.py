@@ -128,12 +128,17 @@ class PortTable:
     """Everything that is served on one port that is bound. It never changes: a newer one takes its place."""
 
     groups: list[GroupTable]
+    _only: HostTable | None
+    """The one virtual host that takes every host, where there is no other: the host need not be looked at."""
 
     def __init__(self, groups: list[GroupTable]) -> None:
         self.groups = groups
+        self._only = _sole_host(groups)
 
     def match(self, view: RequestView) -> CompiledRoute | None:
         """The route that takes the request, or None: a 404."""
+        if self._only is not None:
+            return self._only.paths.find(view)
         host = normal(view.host)
         for group in self.groups:
             listener = group.owner(host)
@@ -167,6 +172,14 @@ class PortTable:
                 if not table.fallthrough:
                     return name
         return name
+
+
+def _sole_host(groups: list[GroupTable]) -> HostTable | None:
+    """The virtual host "*" of a port that has one group, one listener for every host, and no other virtual host."""
+    if len(groups) != 1 or len(groups[0].listeners) != 1 or groups[0].hosts.every < 0:
+        return None
+    listener = groups[0].listeners[0]
+    return listener.tables[0] if len(listener.tables) == 1 and listener.hosts.every == 0 else None
 
 
 def compile_port(listeners: Sequence[ir.Listener], hosts: Mapping[str, HostTable]) -> PortTable:

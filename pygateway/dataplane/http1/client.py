@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import BACKEND_TIMEOUT, IDLE_TIMEOUT, UPSTREAM_RESET, ProxyError, bad_response
-from pygateway.dataplane.framing import UNKNOWN_LENGTH, RequestOut, Stream
+from pygateway.dataplane.framing import NO_BODY, UNKNOWN_LENGTH, RequestOut, Stream
 from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
 from pygateway.dataplane.http1.head import BadMessage
 from pygateway.dataplane.http1.response import ResponseHead, parse_response
@@ -138,14 +138,20 @@ class ClientConnection(Connection):
         self._sending = not end
         length = request.length
         self._chunked_out = length == UNKNOWN_LENGTH
-        parts = [request.method.encode(), b" ", request.target, b" HTTP/1.1\r\nHost: "]
-        parts.append(request.authority or self.peer.host)
-        parts.append(CRLF)
-        parts.append(request.forwarded)
-        if request.lines:
-            parts.append(CRLF.join(request.lines))
-            parts.append(CRLF)
-        if length >= 0:
+        parts = [
+            request.method.encode(),
+            b" ",
+            request.target,
+            b" HTTP/1.1\r\nHost: ",
+            request.authority or self.peer.host,
+            CRLF,
+            request.forwarded,
+            CRLF.join(request.lines),
+            CRLF if request.lines else b"",
+        ]
+        if length == NO_BODY:
+            pass
+        elif length >= 0:
             parts.append(b"Content-Length: %d\r\n" % length)
         elif length == UNKNOWN_LENGTH:
             parts.append(b"Transfer-Encoding: chunked\r\n")

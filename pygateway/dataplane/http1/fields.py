@@ -21,19 +21,22 @@ def split_head(head: bytes, limits: Limits) -> list[bytes]:
     # Split at every CR, LF and CRLF, joined by CRLF: the same bytes only when each line end was a CRLF.
     if head.translate(_NO_CONTROLS) != head or CRLF.join(lines) != head:
         raise BadMessage(400, stray(head))
-    count = len(lines)
-    if count == 0:
+    if not lines:
         raise BadMessage(400, "bad-request-line")
-    size = len(head)
-    if size > limits.header_bytes:
-        raise BadMessage(431, "header-bytes")
-    if count - 1 > limits.headers:
-        raise BadMessage(431, "headers")
-    if size > limits.header_line:
-        for index in range(1, count):
-            if len(lines[index]) > limits.header_line:
-                raise BadMessage(431, "header-line")
+    if len(head) > limits.header_line or len(lines) - 1 > limits.headers or len(head) > limits.header_bytes:
+        _check_limits(head, lines, limits)
     return lines
+
+
+def _check_limits(head: bytes, lines: list[bytes], limits: Limits) -> None:
+    """For heads so large that a limit may be broken."""
+    if len(head) > limits.header_bytes:
+        raise BadMessage(431, "header-bytes")
+    if len(lines) - 1 > limits.headers:
+        raise BadMessage(431, "headers")
+    for index in range(1, len(lines)):
+        if len(lines[index]) > limits.header_line:
+            raise BadMessage(431, "header-line")
 
 
 def stray(head: bytes) -> str:

@@ -42,6 +42,12 @@ LONGEST_METHOD: Final = 32
 BLANK: Final = 0x20
 SLASH: Final = 0x2F
 
+KEEP_ALIVE_LINE: Final = b"Connection: keep-alive"
+"""Says in HTTP/1.1 what holds without it (RFC 9112 section 9.3), and half of all messages say it."""
+HOST_LINES: Final[dict[bytes, tuple[str, bytes]]] = {}
+"""Host fields that were understood: the host that routes are looked up by, and the value."""
+_MOST_HOSTS: Final = 1024
+
 _is_usual = REQUEST_LINES.__contains__
 
 _METHODS: Final[dict[bytes, str]] = {
@@ -164,7 +170,13 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:
     Most fields come again and again, word for word: those are left out of the loop by one pass in C.
     """
     request.lines = lines
+    if KEEP_ALIVE_LINE in lines and request.minor > 0:
+        lines.remove(KEEP_ALIVE_LINE)
     seen = 0
+    if lines and lines[0] in HOST_LINES:
+        request.host, request.authority = _of_absolute_form(request) or HOST_LINES[lines[0]]
+        seen = HOST
+        del lines[0]
     for line in list(filterfalse(_is_usual, lines)):
         name, _, value = line.partition(b": ")
         code = REQUEST_NAMES.get(name, -1)
@@ -189,14 +201,24 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:
             lines.remove(line)
             _consume(request, code, line, value)
     request._seen = seen
-    if seen & FRAMING_OR_HOP:
+    if seen & (FRAMING_OR_HOP | EXPECT):
+        request.framed = True
         _finish(request)
+
+
+def _of_absolute_form(request: RequestHead) -> tuple[str, bytes] | None:
+    """The host of an absolute target, which counts in place of the Host field (RFC 9112 section 3.2.2)."""
+    return (request.host, request.authority) if request.authority else None
 
 
 def _consume(request: RequestHead, code: int, line: bytes, value: bytes) -> None:  # noqa: PLR0912 - one branch a field
     """Takes a field that is not passed on as it is."""
     if code == HOST:
         host = host_of(value)
+        if len(line) <= LONGEST_USUAL:
+            if len(HOST_LINES) >= _MOST_HOSTS:
+                HOST_LINES.clear()
+            HOST_LINES[line] = (host, value)
         if not request.authority:
             request.authority = value
             request.host = host

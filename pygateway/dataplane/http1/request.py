@@ -26,6 +26,8 @@ class RequestHead(RequestView):
     content_length: int = -1
     """-1 when there is no Content-Length; without it and `chunked` there is no body."""
     chunked: bool = False
+    framed: bool = False
+    """Whether anything of this concerns framing, Expect or Upgrade: most requests say nothing of the kind."""
     expect_continue: bool = False
     upgrade: str = ""
     """The protocol that Upgrade and Connection ask for, in lower case, or ""."""

@@ -7,6 +7,7 @@ from pygateway.dataplane.http1 import connection as hop
 from pygateway.dataplane.http1 import names
 from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http1.fields import check_chunked, length_of, split_head
+from pygateway.dataplane.http1.head import KEEP_ALIVE_LINE
 from pygateway.dataplane.http1.limits import Limits
 from pygateway.dataplane.http1.names import (
     CONNECTION,
@@ -96,6 +97,8 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
 def _fields(response: ResponseHead, lines: list[bytes]) -> None:
     """Sorts the fields: `lines` without the status line. The same loop as for requests, and for the same reasons."""
     response.lines = lines
+    if KEEP_ALIVE_LINE in lines and response.minor > 0:
+        lines.remove(KEEP_ALIVE_LINE)
     seen = 0
     for line in list(filterfalse(_is_usual, lines)):
         name, _, value = line.partition(b": ")
@@ -139,14 +142,15 @@ def _consume(response: ResponseHead, code: int, value: bytes) -> None:
 def _finish(response: ResponseHead, request_method: str) -> None:
     """RFC 9112 section 6.3: what the body is, from the whole head and from the request."""
     options = response._options
-    if options & hop.CLOSE:
-        response.keep_alive = False
-    elif options & hop.KEEP_ALIVE:
-        response.keep_alive = True
+    status = response.status
+    if options:
+        if options & hop.CLOSE:
+            response.keep_alive = False
+        elif options & hop.KEEP_ALIVE:
+            response.keep_alive = True
     if response._named:
         response.lines = hop.without(response.lines, response._named)
-    status = response.status
-    if status != 101 or not options & hop.UPGRADE:
+    if response.upgrade and (status != 101 or not options & hop.UPGRADE):
         response.upgrade = ""
     if response.chunked:
         if response.content_length >= 0:

@@ -323,11 +323,10 @@ class ServerConnection(Downstream):
                 self._chunked_out = body
             else:
                 self._keep = False
-        parts = [status_line(head.status, head.reason)]
         if head.lines:
-            parts.append(CRLF.join(head.lines))
-            parts.append(CRLF)
-        parts.append(framing)
+            parts = [status_line(head.status, head.reason), CRLF.join(head.lines), CRLF, framing]
+        else:
+            parts = [status_line(head.status, head.reason), framing]
         if not head.has_date:
             parts.append(self.ctx.date_line())
         if not self._keep:
