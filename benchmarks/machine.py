@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import resource
-import sysconfig
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,9 +86,8 @@ def core_seconds(core: int, stat: Path = Path("/proc/stat")) -> float:
 
 
 def _python() -> str:
-    """The interpreter, and whether it was built the fast way, as Debian's and the official images' are."""
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return f"{platform.python_version()} (built {'with' if optimised else 'without'} profile-guided optimisation)"
+    """The interpreter. Where it comes from matters: one built without optimisation is a fifth slower."""
+    return f"{platform.python_version()} ({sys.executable})"
 
 
 def _cpu_model() -> str:

@@ -95,7 +95,36 @@ _HELP: Final[Mapping[str, str]] = {
     "drain_grace": "seconds that idle connections stay open while draining",
     "drain_timeout": "seconds until the last exchange must have ended",
     "trusted": "CIDRs of proxies whose X-Forwarded-* is believed, with commas between them",
+    "worker_max_age": "seconds after which a worker is replaced; 0 = never",
+    "backlog": "connections that the kernel keeps waiting on each socket",
+    "ingress_class": "the class of Ingress and APISIX objects that are served, beside none and apisix",
+    "controller_name": "the spec.controllerName of GatewayClasses that are served",
+    "log_level": "debug, info, warning or error",
+    "log_format": "json, text, or auto: text on a terminal, else json",
+    "header_timeout": "until a head is whole, from its first byte",
+    "keepalive_timeout": "how long a client may idle between requests",
+    "body_timeout": "longest silence in a request body",
+    "body_min_rate": "bytes a second that a request body must average after body-timeout; 0 = any",
+    "send_timeout": "how long a client may take nothing of an answer",
+    "tunnel_idle_timeout": "longest silence of an upgraded connection; 0 = any",
+    "linger_timeout": "how long the rest of an unwanted body is dropped before the connection closes",
+    "linger_bytes": "how much of it",
+    "request_line": "the request line (414 beyond)",
+    "header_bytes": "a whole head (431 beyond)",
+    "header_line": "one field (431 beyond)",
+    "headers": "number of fields (431 beyond)",
+    "trailer_bytes": "all trailers of a body (431 beyond)",
+    "pipeline_bytes": "of further requests kept while one is answered",
+    "max_connections": "client connections of a worker (503 beyond); 0 = any",
+    "max_requests": "requests of a worker in progress (503 beyond); 0 = any",
+    "max_idle_per_endpoint": "idle connections that a worker keeps to an endpoint",
+    "retry_after": "seconds that an overload answer asks to wait",
+    "via": "send Via to backends",
 }
+
+
+_COMMON: Final = ("trusted", "access_log")
+"""Settings of the data plane that nearly everybody meets."""
 
 
 def _options() -> Iterator[_Option]:
@@ -112,9 +141,9 @@ def add_arguments(parser: "argparse.ArgumentParser") -> None:
     common = parser.add_argument_group("settings (each also from the environment: --log-level is PYGATEWAY_LOG_LEVEL)")
     details = parser.add_argument_group("limits and timeouts (bytes, seconds)")
     for option in _options():
-        group = common if option.field in _HELP or not option.of_dataplane else details
+        group = details if option.of_dataplane and option.field not in _COMMON else common
         shown = ",".join(option.default) if isinstance(option.default, tuple) else option.default
-        text = _HELP.get(option.field, option.field.replace("_", " "))
+        text = _HELP[option.field]
         group.add_argument(
             option.flag,
             dest=option.field,

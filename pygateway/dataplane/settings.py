@@ -39,7 +39,7 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that overload answers ask a client to wait."""
 
     trusted: tuple[str, ...] = ()
-    """CIDRs of proxies before this one, whose X-Forwarded-* and X-Request-Id are believed."""
+    """CIDRs of proxies before this one, whose X-Forwarded-* is believed. (X-Request-Id is kept from anybody.)"""
     via: bool = False
     """Whether requests carry Via (RFC 9110 section 7.6.3). Off: nginx backends stop compressing when they see it."""
     access_log: str = "auto"

@@ -4,9 +4,9 @@
         client = await gateway.client()
         await client.send("GET /x HTTP/1.1", "Host: a")
         backend = await gateway.accept()
-        await backend.request("GET /x HTTP/1.1")
+        await backend.expect_request("GET /x HTTP/1.1")
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 2", body=b"ok")
-        await client.response(200, b"ok")
+        await client.expect_response(200, b"ok")
 
 Time stands still unless a test lets it pass (`gateway.pass_time`).
 """
@@ -82,13 +82,13 @@ class Wire:
         self.head = raw[:-4].decode("latin-1").split("\r\n")
         return self.head
 
-    async def request(self, first: str) -> list[str]:
+    async def expect_request(self, first: str) -> list[str]:
         """The next head must begin with this line; returns its field lines."""
         head = await self.read_head()
         assert head[0] == first
         return head[1:]
 
-    async def response(self, status: int, body: bytes | None = None) -> list[str]:
+    async def expect_response(self, status: int, body: bytes | None = None) -> list[str]:
         """The next answer must have this status, and this body if one is given; returns its field lines."""
         head = await self.read_head()
         assert head[0].split(" ")[1] == str(status), head
@@ -133,12 +133,12 @@ class Wire:
     def fields(self, name: str) -> list[str]:
         return [line.partition(":")[2].strip() for line in self.head[1:] if line.partition(":")[0].lower() == name]
 
-    async def closed(self) -> None:
+    async def expect_close(self) -> None:
         """The other end must close, with nothing more said."""
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(self.reader.read(-1), WAIT) == b""
 
-    async def silent(self) -> None:
+    async def expect_silence(self) -> None:
         """The other end must say nothing, and stay, for a few turns of the loop."""
         for _ in range(20):
             await asyncio.sleep(0)

@@ -183,7 +183,7 @@ async def test_an_endpoint_that_fails_is_left_alone_and_counted() -> None:
             backend = await gateway.accept(1)
             await backend.read_head()
             await backend.send("HTTP/1.1 200 OK", "Content-Length: 0", "Connection: close")
-            await client.response(200)
+            await client.expect_response(200)
         counted = gateway.plane.counters().clusters[0]
         assert (counted.ejected, counted.ejections, counted.retries) == (1, 1, 2)
         assert counted.failures == {"connect-failed": 2}
@@ -197,5 +197,5 @@ async def test_a_single_endpoint_is_never_ejected() -> None:
         client = await gateway.client()
         for _ in range(3):
             await client.send("GET / HTTP/1.1", "Host: a")
-            await client.response(502, error(502))
+            await client.expect_response(502, error(502))
         assert gateway.plane.counters().clusters[0].ejected == 0

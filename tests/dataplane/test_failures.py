@@ -15,8 +15,8 @@ async def test_a_message_that_is_refused_is_answered_logged_and_the_connection_c
         await client.send(
             "POST / HTTP/1.1", "Host: a", "Content-Length: 1", "Transfer-Encoding: chunked", body=b"GET / H"
         )
-        await client.response(400, error(400))
-        await client.closed()
+        await client.expect_response(400, error(400))
+        await client.expect_close()
         line = (await gateway.logged())[0]
         assert (line["status"], line["flag"], line["reason"]) == (400, "BR", "content-length-and-transfer-encoding")
         assert gateway.backends[0].connections == 0
@@ -30,8 +30,8 @@ async def test_a_bad_chunk_ends_the_exchange_and_nothing_after_it_is_read() -> N
         backend = await gateway.accept()
         await backend.read_head()
         await client.send(body=b"-1\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
-        await client.response(400, error(400))
-        await client.closed()
+        await client.expect_response(400, error(400))
+        await client.expect_close()
         assert b"smuggled" not in await backend.reader.read(-1)
 
 
@@ -40,7 +40,7 @@ async def test_no_endpoints_is_503() -> None:
     async with Gateway(backends=0) as gateway:
         client = await gateway.client()
         await client.send("GET / HTTP/1.1", "Host: a")
-        await client.response(503, error(503))
+        await client.expect_response(503, error(503))
         assert (await gateway.logged())[0]["flag"] == "UH"
 
 
@@ -51,7 +51,7 @@ async def test_a_backend_that_refuses_is_502_after_every_endpoint_had_its_try() 
             backend.stop()
         client = await gateway.client()
         await client.send("GET / HTTP/1.1", "Host: a")
-        await client.response(502, error(502))
+        await client.expect_response(502, error(502))
         line = (await gateway.logged())[0]
         assert (line["flag"], line["reason"], line["attempts"]) == ("UF", "connect-failed", 3)
 
@@ -68,7 +68,7 @@ async def test_a_refused_connection_is_retried_elsewhere_even_for_post_without_a
             await wire.read_head()
             assert await wire.body() == b"ok"
             await wire.send("HTTP/1.1 200 OK", "Content-Length: 0", "Connection: close")
-            await client.response(200)
+            await client.expect_response(200)
 
 
 @story
@@ -77,14 +77,14 @@ async def test_a_reset_before_the_answer_is_retried_for_get_and_not_for_post() -
         client, backend = await gateway.get()
         backend.reset()
         again = await gateway.accept()
-        await again.request("GET / HTTP/1.1")
+        await again.expect_request("GET / HTTP/1.1")
         await again.send("HTTP/1.1 200 OK", "Content-Length: 0", "Connection: close")
-        await client.response(200)
+        await client.expect_response(200)
         await client.send("POST / HTTP/1.1", "Host: a", "Content-Length: 0")
         third = await gateway.accept()
         await third.read_head()
         third.reset()
-        await client.response(502, error(502))
+        await client.expect_response(502, error(502))
         assert [(line["status"], line["attempts"]) for line in await gateway.logged(2)] == [(200, 2), (502, 1)]
 
 
@@ -96,7 +96,7 @@ async def test_put_is_idempotent_but_a_body_that_was_passed_on_cannot_be_sent_ag
         backend = await gateway.accept()
         await backend.read_head()
         backend.reset()
-        await client.response(502, error(502))
+        await client.expect_response(502, error(502))
         assert gateway.backends[0].connections == 1
 
 
@@ -108,7 +108,7 @@ async def test_retries_are_as_many_as_the_route_allows() -> None:
         second = await gateway.accept()
         await second.read_head()
         second.reset()
-        await client.response(502, error(502))
+        await client.expect_response(502, error(502))
         assert gateway.backends[0].connections == 2
 
 
@@ -117,10 +117,10 @@ async def test_an_answer_cut_short_cuts_the_clients_connection() -> None:
     async with Gateway() as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 10", body=b"half")
-        await client.response(200)
+        await client.expect_response(200)
         assert await client.exactly(4) == b"half"
         backend.close()
-        await client.closed()
+        await client.expect_close()
         line = (await gateway.logged())[0]
         assert (line["status"], line["flag"]) == (200, "UR")
 
@@ -142,8 +142,8 @@ def test_a_bad_answer_is_502_and_its_connection_is_dropped(answer: bytes) -> Non
         async with Gateway() as gateway:
             client, backend = await gateway.get()
             await backend.send(body=answer)
-            await client.response(502, error(502))
-            await backend.closed()
+            await client.expect_response(502, error(502))
+            await backend.expect_close()
             line = (await gateway.logged())[0]
             assert line["flag"] == "UP"
             assert line["reason"].startswith("bad-response:")
@@ -156,10 +156,10 @@ async def test_bytes_that_nobody_asked_for_cost_the_backend_its_connection() -> 
     async with Gateway() as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 2", body=b"okHTTP/1.1 200 OK\r\n\r\n")
-        await client.response(200, b"ok")
-        await backend.closed()
+        await client.expect_response(200, b"ok")
+        await backend.expect_close()
         await client.send("GET /2 HTTP/1.1", "Host: a")
-        await (await gateway.accept()).request("GET /2 HTTP/1.1")
+        await (await gateway.accept()).expect_request("GET /2 HTTP/1.1")
 
 
 @story
@@ -167,7 +167,7 @@ async def test_a_client_that_leaves_cancels_the_backends_work() -> None:
     async with Gateway() as gateway:
         client, backend = await gateway.get()
         client.reset()
-        await backend.closed()
+        await backend.expect_close()
         assert (await gateway.logged())[0]["flag"] == "DC"
 
 
@@ -179,7 +179,7 @@ async def test_an_early_answer_to_an_upload_arrives_although_the_rest_is_unread(
         backend = await gateway.accept()
         await backend.read_head()
         await backend.send("HTTP/1.1 403 Forbidden", "Content-Length: 2", "Connection: close", body=b"no")
-        await client.response(403, b"no")
+        await client.expect_response(403, b"no")
         assert client.field("connection") == "close"
         await client.send(body=b"x" * 1000)
         client.close()
@@ -213,7 +213,7 @@ async def test_a_rule_that_must_not_forward_answers_and_says_why_in_the_log() ->
     async with Gateway((refused,)) as gateway:
         client = await gateway.client()
         await client.send("GET / HTTP/1.1", "Host: a")
-        await client.response(503, error(503))
+        await client.expect_response(503, error(503))
         assert (await gateway.logged())[0]["reason"] == "spec.http[0].plugins[0]"
 
 
@@ -222,11 +222,11 @@ async def test_too_many_connections_are_answered_early() -> None:
     async with Gateway(max_connections=1, retry_after=7) as gateway:
         first, backend = await gateway.get()
         second = await gateway.client()
-        await second.response(503, error(503))
+        await second.expect_response(503, error(503))
         assert second.field("retry-after") == "7"
-        await second.closed()
+        await second.expect_close()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await first.response(200)
+        await first.expect_response(200)
         assert gateway.plane.counters().limits == {"max_connections": 1}
 
 
@@ -236,8 +236,8 @@ async def test_too_many_requests_are_answered_early_and_the_connection_stays() -
         _, backend = await gateway.get()
         second = await gateway.client()
         await second.send("GET / HTTP/1.1", "Host: a")
-        await second.response(503, error(503))
+        await second.expect_response(503, error(503))
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
         await gateway.logged(2)
         await second.send("GET / HTTP/1.1", "Host: a")
-        await backend.request("GET / HTTP/1.1")
+        await backend.expect_request("GET / HTTP/1.1")

@@ -53,10 +53,10 @@ async def test_routes_and_the_log_see_the_client_behind_a_trusted_proxy() -> Non
     async with Gateway((only,), trusted=("127.0.0.1",)) as gateway:
         client = await gateway.client()
         await client.send("GET / HTTP/1.1", "Host: a", "X-Forwarded-For: 203.0.113.7")
-        await client.response(503)
+        await client.expect_response(503)
         await client.body()
         await client.send("GET / HTTP/1.1", "Host: a", "X-Forwarded-For: 8.8.8.8")
-        await client.response(404)
+        await client.expect_response(404)
         assert [line["client"] for line in await gateway.logged(2)] == ["203.0.113.7", "8.8.8.8"]
 
 
@@ -68,12 +68,12 @@ async def test_a_request_id_is_made_or_kept_and_logged() -> None:
         assert first is not None
         assert len(first) == 32
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         await client.send("GET / HTTP/1.1", "Host: a", "X-Request-Id: mine")
         await backend.read_head()
         assert backend.fields("x-request-id") == ["mine"]
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         assert [line["request_id"] for line in await gateway.logged(2)] == [first, "mine"]
 
 
@@ -93,7 +93,7 @@ async def test_the_host_of_an_absolute_target_counts() -> None:
         client = await gateway.client()
         await client.send("GET http://real.example/x HTTP/1.1", "Host: other.example")
         backend = await gateway.accept()
-        await backend.request("GET /x HTTP/1.1")
+        await backend.expect_request("GET /x HTTP/1.1")
         assert backend.fields("host") == ["real.example"]
 
 
@@ -103,5 +103,5 @@ async def test_the_path_is_forwarded_as_it_was_matched() -> None:
         client, backend = await gateway.get("/a/./b/../%63%2fd?x=%2e./")
         assert backend.head[0] == "GET /a/c%2Fd?x=%2e./ HTTP/1.1"
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         assert (await gateway.logged())[0]["path"] == "/a/./b/../%63%2fd?x=%2e./"

@@ -88,7 +88,7 @@ async def test_websocket_bytes_pass_both_ways_untouched() -> None:
         await backend.send(
             "HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket", body=b"hello"
         )
-        await client.response(101)
+        await client.expect_response(101)
         assert client.field("upgrade") == "websocket"
         assert await client.exactly(5) == b"hello"
         await client.send(body=b"\x81\x00GET / HTTP/1.1\r\n\r\n")
@@ -98,7 +98,7 @@ async def test_websocket_bytes_pass_both_ways_untouched() -> None:
         await backend.send(body=b"bye")
         backend.close()
         assert await client.exactly(3) == b"bye"
-        await client.closed()
+        await client.expect_close()
         line = (await gateway.logged())[0]
         assert (line["status"], line["flag"]) == (101, "")
 
@@ -108,7 +108,7 @@ async def test_a_tunnel_outlives_changes_of_the_configuration() -> None:
     async with Gateway() as gateway:
         client, backend = await gateway.get("/ws", *UPGRADE)
         await backend.send("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket")
-        await client.response(101)
+        await client.expect_response(101)
         gateway.apply(
             hosts={"default|*": ir.VirtualHost("default|*", "*", (), True)}, clusters={"c": None}, endpoints={"c": None}
         )
@@ -121,15 +121,15 @@ async def test_a_tunnel_has_an_idle_limit_of_its_own() -> None:
     async with Gateway(tunnel_idle_timeout=300) as gateway:
         client, backend = await gateway.get("/ws", *UPGRADE)
         await backend.send("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket")
-        await client.response(101)
+        await client.expect_response(101)
         await gateway.pass_time(200)
         await backend.send(body=b"x")
         assert await client.exactly(1) == b"x"
         await gateway.pass_time(200)
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(101)
-        await client.closed()
-        await backend.closed()
+        await client.expect_close()
+        await backend.expect_close()
 
 
 @story
@@ -137,9 +137,9 @@ async def test_an_upgrade_that_is_refused_is_an_ordinary_answer() -> None:
     async with Gateway() as gateway:
         client, backend = await gateway.get("/ws", *UPGRADE)
         await backend.send("HTTP/1.1 400 Bad Request", "Content-Length: 2", body=b"no")
-        await client.response(400, b"no")
+        await client.expect_response(400, b"no")
         await client.send("GET / HTTP/1.1", "Host: a")
-        await backend.request("GET / HTTP/1.1")
+        await backend.expect_request("GET / HTTP/1.1")
 
 
 @story
@@ -158,7 +158,7 @@ async def test_a_backend_may_not_switch_when_it_was_not_asked() -> None:
     async with Gateway((route(websocket=False),)) as gateway:
         client, backend = await gateway.get("/", *UPGRADE)
         await backend.send("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket")
-        await client.response(502, error(502))
+        await client.expect_response(502, error(502))
 
 
 @story
@@ -166,7 +166,7 @@ async def test_a_client_that_vanishes_from_a_tunnel_takes_the_backend_along() ->
     async with Gateway() as gateway:
         client, backend = await gateway.get("/ws", *UPGRADE)
         await backend.send("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket")
-        await client.response(101)
+        await client.expect_response(101)
         client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         client.reset()
-        await backend.closed()
+        await backend.expect_close()

@@ -12,10 +12,10 @@ async def test_a_head_that_does_not_come_is_408() -> None:
         client = await gateway.client()
         await client.send(body=b"GET / HT")
         await gateway.pass_time(9)
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(2)
-        await client.response(408, error(408))
-        await client.closed()
+        await client.expect_response(408, error(408))
+        await client.expect_close()
         assert gateway.plane.counters().limits == {"header_timeout": 1}
 
 
@@ -23,10 +23,10 @@ async def test_a_head_that_does_not_come_is_408() -> None:
 async def test_a_client_that_never_says_anything_is_let_go() -> None:
     async with Gateway() as gateway:
         client = await gateway.client()
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(11)
-        await client.response(408, error(408))
-        await client.closed()
+        await client.expect_response(408, error(408))
+        await client.expect_close()
 
 
 @story
@@ -34,12 +34,12 @@ async def test_a_second_head_has_its_own_deadline_and_idling_another() -> None:
     async with Gateway(keepalive_timeout=75) as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         await gateway.pass_time(60)
         await client.send(body=b"GET / HT")
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(11)
-        await client.response(408, error(408))
+        await client.expect_response(408, error(408))
 
 
 @story
@@ -47,11 +47,11 @@ async def test_an_idle_client_is_closed_in_silence() -> None:
     async with Gateway(keepalive_timeout=75) as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         await gateway.pass_time(74)
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(2)
-        await client.closed()
+        await client.expect_close()
 
 
 @story
@@ -62,8 +62,8 @@ async def test_a_body_that_stalls_is_408() -> None:
         backend = await gateway.accept()
         await backend.read_head()
         await gateway.pass_time(61)
-        await client.response(408, error(408))
-        await client.closed()
+        await client.expect_response(408, error(408))
+        await client.expect_close()
         assert (await gateway.logged())[0]["reason"] == "body-timeout"
 
 
@@ -77,7 +77,7 @@ async def test_a_body_that_drips_is_408_although_it_never_stalls() -> None:
         for _ in range(3):
             await gateway.pass_time(4)
             await client.send(body=b"x")
-        await client.response(408, error(408))
+        await client.expect_response(408, error(408))
 
 
 @story
@@ -85,10 +85,10 @@ async def test_the_whole_request_has_a_deadline() -> None:
     async with Gateway((route(timeouts=ir.Timeouts(request=0.5)),)) as gateway:
         client, backend = await gateway.get()
         await gateway.pass_time(0.3)
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(0.3)
-        await client.response(504, error(504))
-        await backend.closed()
+        await client.expect_response(504, error(504))
+        await backend.expect_close()
         assert (await gateway.logged())[0]["flag"] == "RT"
 
 
@@ -101,11 +101,11 @@ async def test_each_try_has_a_deadline_and_get_is_tried_again() -> None:
         first = await _whichever(gateway)
         await first.read_head()
         await gateway.pass_time(0.6)
-        await first.closed()
+        await first.expect_close()
         second = await _whichever(gateway)
         await second.read_head()
         await second.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         assert (await gateway.logged())[0]["attempts"] == 2
 
 
@@ -122,15 +122,15 @@ async def test_silence_in_an_answer_cuts_it() -> None:
     async with Gateway((route(timeouts=ir.Timeouts(idle=5)),)) as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 10", body=b"x")
-        await client.response(200)
+        await client.expect_response(200)
         assert await client.exactly(1) == b"x"
         await gateway.pass_time(4)
         await backend.send(body=b"y")
         assert await client.exactly(1) == b"y"
         await gateway.pass_time(4)
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(2)
-        await client.closed()
+        await client.expect_close()
         assert (await gateway.logged())[0]["flag"] == "UI"
 
 
@@ -139,11 +139,11 @@ async def test_a_kept_backend_connection_is_closed_when_it_idles_too_long() -> N
     async with Gateway(cluster=ir.Cluster("c", idle_timeout=20)) as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         await gateway.pass_time(19)
-        await backend.silent()
+        await backend.expect_silence()
         await gateway.pass_time(2)
-        await backend.closed()
+        await backend.expect_close()
 
 
 @story
@@ -151,11 +151,11 @@ async def test_a_backend_connection_that_is_too_old_is_not_used_again() -> None:
     async with Gateway(cluster=ir.Cluster("c", max_age=30)) as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         await gateway.pass_time(31)
         await client.send("GET /2 HTTP/1.1", "Host: a")
-        await (await gateway.accept()).request("GET /2 HTTP/1.1")
-        await backend.closed()
+        await (await gateway.accept()).expect_request("GET /2 HTTP/1.1")
+        await backend.expect_close()
 
 
 @story
@@ -175,6 +175,6 @@ async def test_a_backend_that_takes_nothing_of_an_upload_has_its_own_limit() -> 
             except TimeoutError:
                 break
         await gateway.pass_time(19)
-        await client.silent()
+        await client.expect_silence()
         await gateway.pass_time(2)
-        await client.response(504, error(504))
+        await client.expect_response(504, error(504))

@@ -18,9 +18,9 @@ async def test_an_exchange_keeps_the_route_it_began_with() -> None:
         client, backend = await gateway.get()
         gateway.apply(hosts=host())
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 2", body=b"ok")
-        await client.response(200, b"ok")
+        await client.expect_response(200, b"ok")
         await client.send("GET / HTTP/1.1", "Host: a")
-        await client.response(404)
+        await client.expect_response(404)
 
 
 @story
@@ -38,15 +38,15 @@ async def test_an_endpoint_that_left_loses_its_idle_connections_at_once_and_gets
             wire = done.pop().result()
             await wire.read_head()
             await wire.send("HTTP/1.1 200 OK", "Content-Length: 0")
-            await client.response(200)
+            await client.expect_response(200)
         stays = gateway.backends[1]
         gateway.apply(endpoints={"c": ir.Endpoints("c", (stays.endpoint,))})
-        await gateway.backends[0]._wires[0].closed()
+        await gateway.backends[0]._wires[0].expect_close()
         for _ in range(3):
             await client.send("GET / HTTP/1.1", "Host: a")
             await stays._wires[0].read_head()
             await stays._wires[0].send("HTTP/1.1 200 OK", "Content-Length: 0")
-            await client.response(200)
+            await client.expect_response(200)
         assert stays.connections == 1
 
 
@@ -55,11 +55,11 @@ async def test_new_routes_listeners_and_clusters_take_effect_at_once() -> None:
     async with Gateway(routes=()) as gateway:
         client = await gateway.client()
         await client.send("GET / HTTP/1.1", "Host: a")
-        await client.response(404, b'{"error_msg":"404 Route Not Found"}\n')
+        await client.expect_response(404, b'{"error_msg":"404 Route Not Found"}\n')
         fresh = ir.Endpoints("new", (gateway.backends[0].endpoint,))
         gateway.apply(hosts=host(route(cluster="new")), clusters={"new": ir.Cluster("new")}, endpoints={"new": fresh})
         await client.send("GET / HTTP/1.1", "Host: a")
-        await (await gateway.accept()).request("GET / HTTP/1.1")
+        await (await gateway.accept()).expect_request("GET / HTTP/1.1")
 
 
 @story
@@ -68,7 +68,7 @@ async def test_counters_of_a_route_outlive_its_recompilation() -> None:
         client = await gateway.client()
         for generation in range(2, 4):
             await client.send("GET / HTTP/1.1", "Host: a")
-            await client.response(500, error(500))
+            await client.expect_response(500, error(500))
             gateway.apply(hosts=host(route(backends=(), name="r"), route(f"/{generation}")))
         counted = gateway.plane.counters()
         assert [(each.route, each.listener, each.codes) for each in counted.routes] == [("r", "default", {500: 2})]
@@ -91,7 +91,7 @@ async def test_header_modifiers_set_add_and_remove_without_case_both_ways() -> N
         assert backend.fields("x-gone") == []
         assert backend.fields("x-kept") == ["1"]
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0", "server: theirs", "X-Secret: 1", "x-secret: 2")
-        await client.response(200)
+        await client.expect_response(200)
         assert client.fields("server") == ["mine"]
         assert client.fields("x-secret") == []
         assert client.fields("via") == ["1.1 x"]
@@ -107,7 +107,7 @@ async def test_a_backends_own_filters_follow_it_and_are_not_applied_twice_on_a_r
         await second.read_head()
         assert second.fields("x-backend") == ["c"]
         await second.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_redirects(redirect: ir.Redirect, status: int, location: str) -> None:
         async with Gateway((rule,)) as gateway:
             client = await gateway.client()
             await client.send("POST /p/x?q=1 HTTP/1.1", "Host: a:1234", "Content-Length: 0")
-            await client.response(status, b"")
+            await client.expect_response(status, b"")
             assert client.field("location") == location
             assert (await gateway.logged())[0]["status"] == status
 
@@ -173,12 +173,12 @@ async def test_draining_says_so_on_the_next_answer_and_closes_idle_connections_o
         busy, backend = await gateway.get()
         idle = await gateway.client()
         drained = asyncio.create_task(gateway.plane.drain(0.05))
-        await idle.silent()
+        await idle.expect_silence()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 2", body=b"ok")
-        await busy.response(200, b"ok")
+        await busy.expect_response(200, b"ok")
         assert busy.field("connection") == "close"
-        await busy.closed()
-        await idle.closed()
+        await busy.expect_close()
+        await idle.expect_close()
         await drained
         assert gateway.plane.counters().connections == 0
 
@@ -188,12 +188,12 @@ async def test_a_request_that_comes_while_draining_is_answered_and_is_the_last()
     async with Gateway() as gateway:
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         drained = asyncio.create_task(gateway.plane.drain(0.2))
         await client.send("GET /late HTTP/1.1", "Host: a")
-        await backend.request("GET /late HTTP/1.1")
+        await backend.expect_request("GET /late HTTP/1.1")
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
-        await client.response(200)
+        await client.expect_response(200)
         assert client.field("connection") == "close"
         await drained
 
@@ -205,9 +205,9 @@ async def test_stopping_leaves_the_queue_to_whoever_holds_the_socket() -> None:
         gateway.plane.stop()
         waiting = await gateway.client()
         await waiting.send("GET / HTTP/1.1", "Host: a")
-        await waiting.silent()
+        await waiting.expect_silence()
         gateway.plane.serve(gateway.port, other)
-        await (await gateway.accept()).request("GET / HTTP/1.1")
+        await (await gateway.accept()).expect_request("GET / HTTP/1.1")
 
 
 @story
@@ -215,7 +215,7 @@ async def test_what_is_counted() -> None:
     async with Gateway() as gateway:
         client, backend = await gateway.get("/x")
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 4", body=b"four")
-        await client.response(200, b"four")
+        await client.expect_response(200, b"four")
         await gateway.logged()
         counted = gateway.plane.counters()
         row = counted.routes[0]

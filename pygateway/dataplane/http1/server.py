@@ -9,7 +9,6 @@ Life of a connection (what may follow what); the exchange runs from the end of H
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from pygateway.dataplane.context import Context
@@ -24,72 +23,50 @@ from pygateway.dataplane.errors import (
     bad_request,
 )
 from pygateway.dataplane.exchange import Exchange, refuse
-from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream
-from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
+from pygateway.dataplane.http1.answering import (
+    CHUNKED,
+    CLOSED,
+    CRLF,
+    HEAD,
+    LENGTH,
+    LINGER,
+    NO_LINES,
+    TUNNEL,
+    WAIT,
+    Answering,
+)
+from pygateway.dataplane.http1.body import ChunkedReader
 from pygateway.dataplane.http1.head import BadMessage, RequestHead, incomplete, parse_request
 from pygateway.dataplane.http1.response import ResponseHead
-from pygateway.dataplane.http1.write import framing_lines, own_answer, own_redirect, status_line
+from pygateway.dataplane.http1.write import own_answer, status_line
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.wheel import NEVER
 
-HEAD: Final = 0
-LENGTH: Final = 1
-CHUNKED: Final = 2
-WAIT: Final = 3
-TUNNEL: Final = 4
-LINGER: Final = 5
-CLOSED: Final = 6
-
 END_OF_HEAD: Final = b"\r\n\r\n"
-CRLF: Final = b"\r\n"
-NO_LINES: Final[list[bytes]] = []
-DATE: Final = b"Date: "
 
 
-class ServerConnection(Downstream):
+class ServerConnection(Answering):
     """An asyncio protocol (by shape)."""
 
-    ctx: Context
     port: Port
-    state: int
-    exchange: Exchange | None
-    _transport: asyncio.Transport | None
-    _write: Callable[[bytes], None]
     _buffer: bytes
     _left: int
     _reader: ChunkedReader | None
-    _minor: int
-    _keep: bool
-    _head_only: bool
-    _chunked_out: bool
     _closing: bool
     _busy: bool
     _paused: bool
-    _blocked: bool
-    _eof: bool
     _body_started: float
     _body_bytes: int
 
     def __init__(self, ctx: Context, port: Port) -> None:
-        super().__init__(port.unknown)
-        self.ctx = ctx
+        super().__init__(ctx, port.unknown)
         self.port = port
-        self.state = CLOSED
-        self.exchange = None
-        self._transport = None
-        self._write = _unconnected
         self._buffer = b""
         self._left = 0
         self._reader = None
-        self._minor = 1
-        self._keep = True
-        self._head_only = False
-        self._chunked_out = False
         self._closing = False
         self._busy = False
         self._paused = False
-        self._blocked = False
-        self._eof = False
         self._body_started = 0.0
         self._body_bytes = 0
 
@@ -307,74 +284,6 @@ class ServerConnection(Downstream):
 
     # Called by the exchange.
 
-    def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
-        if self._minor > 0 and self._transport is not None:
-            self._send(b"".join((status_line(status, reason), *[line + CRLF for line in lines], CRLF)))
-
-    def send_head(self, head: ResponseHead, length: int, data: bytes, end: bool) -> None:
-        if self.state != WAIT or self.ctx.draining or self._eof:
-            # The answer came before the whole request: what else arrives is not a request (RFC 9112 section 9.3).
-            self._keep = False
-        self._chunked_out = False
-        body = not self._head_only
-        framing = framing_lines(head, length, self._minor, body)
-        if length == UNKNOWN_LENGTH and head.has_body:
-            if self._minor > 0:
-                self._chunked_out = body
-            else:
-                self._keep = False
-        if head.lines:
-            parts = [status_line(head.status, head.reason), CRLF.join(head.lines), CRLF, framing]
-        else:
-            parts = [status_line(head.status, head.reason), framing]
-        if not head.has_date:
-            parts.append(self.ctx.date_line())
-        if not self._keep:
-            parts.append(b"Connection: close\r\n\r\n")
-        elif self._minor == 0:
-            parts.append(b"Connection: keep-alive\r\n\r\n")
-        else:
-            parts.append(CRLF)
-        if data and body:
-            parts.append(encode_chunk(data) if self._chunked_out else data)
-        self._send(b"".join(parts))
-        if end:
-            self.send_end(NO_LINES)
-
-    def send_data(self, data: bytes) -> None:
-        if not self._head_only and self._transport is not None:
-            self._send(encode_chunk(data) if self._chunked_out else data)
-            if self._blocked:
-                self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.send_timeout)
-            elif self.state == TUNNEL:
-                self._tunnel_moved()
-
-    def send_end(self, trailers: list[bytes]) -> None:
-        if self._transport is None:
-            return
-        if self._chunked_out:
-            self._send(encode_end(trailers))
-        exchange = self.exchange
-        self.exchange = None
-        if exchange is not None:
-            exchange.on_sent()
-        if not self._keep or self._closing:
-            self._finish()
-            return
-        self.state = HEAD
-        wheel = self.ctx.wheel
-        self.deadline = deadline = wheel.now + self.ctx.config.keepalive_timeout
-        if deadline < self.wakes:
-            wheel.schedule(self)
-        if self._busy:
-            return
-        if self._buffer:
-            self._busy = True
-            self._on_pipelined()
-            self._busy = False
-        elif self._paused:
-            self.resume()
-
     def send_switch(self, head: ResponseHead) -> None:
         self.state = TUNNEL
         parts = [status_line(101, head.reason)]
@@ -387,19 +296,6 @@ class ServerConnection(Downstream):
         if early and self.exchange is not None:
             self.exchange.on_request_data(early)
 
-    def send_tunnel_end(self) -> None:
-        if self._transport is not None and self.state == TUNNEL:
-            if self._eof:
-                self.close()
-            else:
-                self._transport.write_eof()
-
-    def abort(self) -> None:
-        self.exchange = None
-        self.state = CLOSED
-        if self._transport is not None:
-            self._transport.abort()
-
     def pause(self) -> None:
         if not self._paused and self._transport is not None:
             self._paused = True
@@ -411,21 +307,6 @@ class ServerConnection(Downstream):
             self._transport.resume_reading()
             self._arm()
 
-    def answer(self, error: ProxyError) -> None:
-        """An answer of the gateway's own; nothing of another was sent yet."""
-        if self.state != WAIT or self.ctx.draining or self._eof or error.status in (400, 408, 431):
-            self._keep = False
-        self._chunked_out = False
-        self._send(own_answer(error, self.ctx, not self._keep, self._head_only))
-        self.send_end(NO_LINES)
-
-    def answer_redirect(self, status: int, location: bytes) -> None:
-        if self.state != WAIT or self.ctx.draining or self._eof:
-            self._keep = False
-        self._chunked_out = False
-        self._send(own_redirect(status, location, self.ctx, not self._keep))
-        self.send_end(NO_LINES)
-
     # Called by the listener.
 
     def drain(self, close_idle: bool) -> None:
@@ -433,15 +314,6 @@ class ServerConnection(Downstream):
         self._closing = True
         if close_idle and self.exchange is None and self.state == HEAD and not self._buffer:
             self.close()
-
-    def cut(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def close(self) -> None:
-        self.state = CLOSED
-        if self._transport is not None:
-            self._transport.close()
 
     # Deadlines.
 
@@ -514,10 +386,23 @@ class ServerConnection(Downstream):
 
     # Ending.
 
-    def _send(self, data: bytes) -> None:
-        if self._transport is not None:
-            self.bytes_out += len(data)
-            self._write(data)
+    def _after_answer(self) -> None:
+        if not self._keep or self._closing:
+            self._finish()
+            return
+        self.state = HEAD
+        wheel = self.ctx.wheel
+        self.deadline = deadline = wheel.now + self.ctx.config.keepalive_timeout
+        if deadline < self.wakes:
+            wheel.schedule(self)
+        if self._busy:
+            return
+        if self._buffer:
+            self._busy = True
+            self._on_pipelined()
+            self._busy = False
+        elif self._paused:
+            self.resume()
 
     def _bad(self, error: ProxyError) -> None:
         """What came is not a request: answer, say so in the log, and use no further byte of the connection."""
@@ -551,7 +436,3 @@ class ServerConnection(Downstream):
             self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.linger_timeout)
         else:
             self.close()
-
-
-def _unconnected(data: bytes) -> None:
-    raise ConnectionError(f"{len(data)} bytes for a connection that is not open")
