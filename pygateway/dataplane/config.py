@@ -66,4 +66,5 @@ class Config:
         self.limits.header_line = settings.header_line
         self.limits.headers = settings.headers
         self.limits.trailer_bytes = settings.trailer_bytes
+        self.limits.settle()
         self.trusted = TrustedProxies(settings.trusted)

@@ -28,7 +28,6 @@ from pygateway.dataplane.errors import (
     no_backend,
     refused_rule,
 )
-from pygateway.dataplane.filters.base import Filter
 from pygateway.dataplane.filters.rewrite import location
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, RequestOut, Stream, Upstream
 from pygateway.dataplane.hopbyhop import LONGEST_ID
@@ -60,6 +59,7 @@ class Exchange(Stream):
     _handler: RouteHandler | None = None
     _limits: Limits | None = None
     _share: Share | None = None
+    _filtered: bool = False
     _cluster: Cluster | None = None
     _peer: Peer | None = None
     _upstream: Upstream | None = None
@@ -144,6 +144,7 @@ class Exchange(Stream):
             return
         self._share = share
         self._cluster = cluster
+        self._filtered = handler.filters is not NO_FILTERS or share.filters is not NO_FILTERS
         if limits.request > 0.0:
             self.deadline = self.ctx.wheel.now + limits.request
             self.server.watch_exchange(self.deadline)
@@ -192,12 +193,8 @@ class Exchange(Stream):
         limits = self._limits
         if head.framed:
             self._frame(request, limits is not None and limits.websocket)
-        handler = self._handler
-        if handler is not None and handler.filters is not NO_FILTERS:
-            _edit_request(handler.filters, request)
-        share = self._share
-        if share is not None and share.filters is not NO_FILTERS:
-            _edit_request(share.filters, request)
+        if self._filtered:
+            self._edit_request(request)
         if limits is not None:
             upstream.limit(limits.idle, limits.send, self._try_deadline)
         data = self._pending
@@ -209,6 +206,15 @@ class Exchange(Stream):
         upstream.send_request(self, request, data, end)
         if self._ended and not end:
             upstream.send_end(self._trailers)
+
+    def _edit_request(self, request: RequestOut) -> None:
+        """The route's filters, then the chosen backend's own."""
+        if self._handler is not None:
+            for each in self._handler.filters:
+                each.on_request(request)
+        if self._share is not None:
+            for each in self._share.filters:
+                each.on_request(request)
 
     def _frame(self, request: RequestOut, websocket: bool) -> None:
         """How the body is framed for this hop, and what is asked of it."""
@@ -251,22 +257,26 @@ class Exchange(Stream):
         self._responding = True
         self.status = head.status
         self.upstream_seconds = time.perf_counter() - self._sent_at
-        cluster = self._cluster
         peer = self._peer
-        if cluster is not None and peer is not None:
-            cluster.outliers.answered(peer, head.status, cluster.members)
+        if peer is not None and (head.status >= 500 or peer.failures > 0) and self._cluster is not None:
+            self._cluster.outliers.answered(peer, head.status, self._cluster.members)
         if end:
             self._let_go()
-        share = self._share
-        if share is not None and share.filters is not NO_FILTERS:
-            _edit_response(share.filters, head)
-        handler = self._handler
-        if handler is not None and handler.filters is not NO_FILTERS:
-            _edit_response(handler.filters, head)
+        if self._filtered:
+            self._edit_response(head)
         length = head.content_length
         if head.chunked or head.close_delimited:
             length = UNKNOWN_LENGTH
         self.server.send_head(head, length, data, end)
+
+    def _edit_response(self, head: ResponseHead) -> None:
+        """The chosen backend's filters, then the route's."""
+        if self._share is not None:
+            for each in self._share.filters:
+                each.on_response(head)
+        if self._handler is not None:
+            for each in self._handler.filters:
+                each.on_response(head)
 
     def on_response_data(self, data: bytes) -> None:
         self.server.send_data(data)
@@ -443,13 +453,3 @@ def refuse(ctx: Context, client: str, error: ProxyError) -> None:
         record.flag = error.flag
         record.reason = error.kind
         ctx.log.write(record, 0, 0)
-
-
-def _edit_request(filters: list[Filter], request: RequestOut) -> None:
-    for each in filters:
-        each.on_request(request)
-
-
-def _edit_response(filters: list[Filter], head: ResponseHead) -> None:
-    for each in filters:
-        each.on_response(head)

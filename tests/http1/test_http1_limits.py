@@ -15,6 +15,7 @@ def limits(**values: int) -> Limits:
     for name, value in values.items():
         assert hasattr(found, name)
         setattr(found, name, value)
+        found.settle()
     return found
 
 

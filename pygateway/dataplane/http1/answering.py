@@ -62,16 +62,17 @@ class Answering(Downstream):
             self._send(b"".join((status_line(status, reason), *[line + CRLF for line in lines], CRLF)))
 
     def send_head(self, head: ResponseHead, length: int, data: bytes, end: bool) -> None:
-        if self._is_last():
+        if self.state != WAIT or self._eof or self.ctx.draining:
             self._keep = False
         self._chunked_out = False
         body = not self._head_only
-        framing = framing_lines(head, length, self._minor, body)
-        if length == UNKNOWN_LENGTH and head.has_body:
-            if self._minor > 0:
-                self._chunked_out = body
-            else:
-                self._keep = False
+        if length >= 0 and body and head.has_body:
+            framing = b"Content-Length: %d\r\n" % length
+        else:
+            framing = framing_lines(head, length, self._minor, body)
+            if length == UNKNOWN_LENGTH and head.has_body:
+                self._chunked_out = body and self._minor > 0
+                self._keep = self._keep and self._minor > 0
         if head.lines:
             parts = [status_line(head.status, head.reason), CRLF.join(head.lines), CRLF, framing]
         else:

@@ -23,7 +23,7 @@ def split_head(head: bytes, limits: Limits) -> list[bytes]:
         raise BadMessage(400, stray(head))
     if not lines:
         raise BadMessage(400, "bad-request-line")
-    if len(head) > limits.header_line or len(lines) - 1 > limits.headers or len(head) > limits.header_bytes:
+    if len(head) > limits.small_head or len(lines) > limits.headers:
         _check_limits(head, lines, limits)
     return lines
 

@@ -16,6 +16,8 @@ class Limits:
     """One chunk-size line with its extensions (400 beyond)."""
     chunk_overhead: int
     """What the chunk-size lines of one body may take beyond 16 bytes, and twice the data, each (400 beyond)."""
+    small_head: int
+    """A head up to here breaks no limit of bytes (`settle`)."""
     trailer_bytes: int
     """All trailer fields of one body (431 beyond)."""
 
@@ -27,3 +29,8 @@ class Limits:
         self.chunk_line = 256
         self.chunk_overhead = 16384
         self.trailer_bytes = 8192
+        self.settle()
+
+    def settle(self) -> None:
+        """Call it after an attribute was set: the first look at a head is then one comparison."""
+        self.small_head = min(self.header_bytes, self.header_line)

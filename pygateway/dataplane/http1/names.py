@@ -164,6 +164,9 @@ REQUEST_LINES: Final[dict[bytes, None]] = {}
 RESPONSE_LINES: Final[dict[bytes, None]] = {}
 """Whole fields as they come again and again (`Accept-Encoding: gzip`), tidy and of no concern to this hop: one look-up
 instead of six steps. Those that identify a client have codes of their own and are not among them."""
+RESPONSE_CODED: Final[dict[bytes, int]] = {}
+"""The same for fields of answers that must not come twice or have to be noticed, with their codes."""
+RECURRING: Final = DATE | CONTENT_TYPE
 LONGEST_USUAL: Final = 128
 _MOST_USUAL: Final = 1024
 
@@ -173,6 +176,13 @@ def remember(usual: dict[bytes, None], line: bytes) -> None:
     if len(usual) >= _MOST_USUAL:
         usual.clear()
     usual[line] = None
+
+
+def remember_code(line: bytes, code: int) -> None:
+    """Keep a field of an answer with its code."""
+    if len(RESPONSE_CODED) >= _MOST_USUAL:
+        RESPONSE_CODED.clear()
+    RESPONSE_CODED[line] = code
 
 
 def learn(name: bytes, response: bool) -> int:

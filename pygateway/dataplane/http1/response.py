@@ -16,7 +16,9 @@ from pygateway.dataplane.http1.names import (
     KEPT,
     LONGEST_USUAL,
     PLAIN,
+    RECURRING,
     REPEATABLE,
+    RESPONSE_CODED,
     RESPONSE_LINES,
     RESPONSE_NAMES,
     TRANSFER_ENCODING,
@@ -101,6 +103,10 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:
         lines.remove(KEEP_ALIVE_LINE)
     seen = 0
     for line in list(filterfalse(_is_usual, lines)):
+        code = RESPONSE_CODED.get(line, 0)
+        if code and not code & seen:
+            seen |= code
+            continue
         name, _, value = line.partition(b": ")
         code = RESPONSE_NAMES.get(name, -1)
         if code < 0 or not value or value.strip() != value:
@@ -121,6 +127,8 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:
         if code < KEPT:
             lines.remove(line)
             _consume(response, code, value)
+        elif code & RECURRING and len(line) <= LONGEST_USUAL:
+            names.remember_code(line, code)
     response.has_date = bool(seen & DATE)
 
 
