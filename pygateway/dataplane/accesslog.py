@@ -16,6 +16,7 @@ from pygateway.dataplane.http1.head import RequestHead
 
 PIPE_BUF: Final = select.PIPE_BUF
 FILE_CHUNK: Final = 65536
+NO_TEXT: Final = '""'
 LONGEST_TARGET: Final = 1500
 LONGEST_TEXT: Final = 400
 """Longer texts from outside are cut, so that a line stays below PIPE_BUF."""
@@ -93,21 +94,22 @@ def json_names(listener: str, route: str) -> str:
 
 def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     """The line as JSON. What may hold anything is escaped by the standard library's encoder, so that a line is one
-    line; the method and the authority cannot hold what JSON escapes (the codec refuses it)."""
+    line; the method, the authority and the request id cannot hold what JSON escapes (see the codec and `keeps_id`)."""
     quote = encode_basestring_ascii
     head = r.head
     target = head.target if len(head.target) <= LONGEST_TARGET else head.target[:LONGEST_TARGET]
     agent = head.user_agent if len(head.user_agent) <= LONGEST_TEXT else head.user_agent[:LONGEST_TEXT]
+    reason = quote(r.reason) if r.reason else NO_TEXT
     micros = int(r.seconds * 1_000_000.0)
     waited = int(r.upstream_seconds * 1_000_000.0)
     upstream_ms = f"{waited // 1000}.{_MILLIS[waited % 1000]}" if waited >= 0 else "null"
     return (
-        f'{{"time":"{stamp}","client":{quote(r.client)},"method":"{head.method}",'
+        f'{{"time":"{stamp}","client":"{r.client}","method":"{head.method}",'
         f'"host":"{head.authority.decode("latin-1")}","path":{quote(target)},"protocol":"HTTP/1.{head.minor}",'
         f'"status":{r.status},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
         f'"duration_ms":{micros // 1000}.{_MILLIS[micros % 1000]},"upstream_ms":{upstream_ms},'
-        f'"upstream":"{r.upstream}","attempts":{r.attempts},{r.names},"flag":"{r.flag}","reason":{quote(r.reason)},'
-        f'"request_id":{quote(r.request_id.decode("latin-1"))},"user_agent":{quote(agent.decode("latin-1"))}}}\n'
+        f'"upstream":"{r.upstream}","attempts":{r.attempts},{r.names},"flag":"{r.flag}","reason":{reason},'
+        f'"request_id":"{r.request_id.decode("latin-1")}","user_agent":{quote(agent.decode("latin-1"))}}}\n'
     )
 
 

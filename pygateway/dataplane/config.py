@@ -6,6 +6,15 @@ from pygateway.dataplane.http1.limits import Limits
 from pygateway.dataplane.settings import DataPlaneSettings
 
 
+def is_address(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 address and nothing else."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 class TrustedProxies:
     """Addresses whose forwarded headers are believed. `holds` is asked once a connection, and per hop of a trusted
     chain."""

@@ -9,7 +9,7 @@ The exchange knows no wire protocol: it speaks to a `Downstream` and to `Upstrea
 Whatever happens it ends once, in `_finish`, which counts and logs.
 """
 
-import time
+from time import perf_counter
 from typing import Final, cast
 
 from pygateway.dataplane.accesslog import Record
@@ -30,7 +30,7 @@ from pygateway.dataplane.errors import (
 )
 from pygateway.dataplane.filters.rewrite import location
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, RequestOut, Stream, Upstream
-from pygateway.dataplane.hopbyhop import LONGEST_ID
+from pygateway.dataplane.hopbyhop import keeps_id
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.port import Port
@@ -83,7 +83,7 @@ class Exchange(Stream):
         self.port = port
         self.server = server
         self.head = head
-        self._started = time.perf_counter()
+        self._started = perf_counter()
         ctx.requests += 1
 
     # Route.
@@ -97,7 +97,7 @@ class Exchange(Stream):
         forwarding = self.server.forwarding
         head.remote = forwarding.client(head) if forwarding.trusted else forwarding.address
         given = head.request_id
-        self.request_id = given if given and len(given) <= LONGEST_ID else ctx.ids.next()
+        self.request_id = given if given and keeps_id(given) else ctx.ids.next()
         limit = ctx.config.max_requests
         if limit > 0 and ctx.requests > limit:
             ctx.limits.add("max_requests")
@@ -201,7 +201,7 @@ class Exchange(Stream):
         self._pending = b""
         if data:
             self._body_passed_on = True
-        self._sent_at = time.perf_counter()
+        self._sent_at = perf_counter()
         end = self._ended and not self._trailers
         upstream.send_request(self, request, data, end)
         if self._ended and not end:
@@ -256,7 +256,7 @@ class Exchange(Stream):
     def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
         self._responding = True
         self.status = head.status
-        self.upstream_seconds = time.perf_counter() - self._sent_at
+        self.upstream_seconds = perf_counter() - self._sent_at
         peer = self._peer
         if peer is not None and (head.status >= 500 or peer.failures > 0) and self._cluster is not None:
             self._cluster.outliers.answered(peer, head.status, self._cluster.members)
@@ -308,7 +308,7 @@ class Exchange(Stream):
         self._responding = True
         self._tunnel = True
         self.status = 101
-        self.upstream_seconds = time.perf_counter() - self._sent_at
+        self.upstream_seconds = perf_counter() - self._sent_at
         self.deadline = NEVER
         self.server.send_switch(head)
         if data:
@@ -414,7 +414,7 @@ class Exchange(Stream):
         ctx = self.ctx
         server = self.server
         ctx.requests -= 1
-        self.seconds = seconds = time.perf_counter() - self._started
+        self.seconds = seconds = perf_counter() - self._started
         stats = self._handler.stats if self._handler is not None else None
         if stats is None:
             stats = self._new_stats()

@@ -7,12 +7,12 @@ the client.
 
 from typing import Final
 
-from pygateway.dataplane.config import TrustedProxies
+from pygateway.dataplane.config import TrustedProxies, is_address
 from pygateway.dataplane.http1.head import RequestHead
 
 VIA: Final = b"Via: 1.1 pygateway\r\n"
 LONGEST_ID: Final = 128
-"""A client's own X-Request-Id is kept up to here; a longer one is replaced."""
+_ID_TEXT: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.:/+=@#~"
 
 
 class Forwarding:
@@ -41,7 +41,7 @@ class Forwarding:
             return self.address
         for address in reversed(_chain(head.forwarded)):
             if not self._proxies.holds(address):
-                return address
+                return address if is_address(address) else self.address
         return self.address
 
     def block(self, head: RequestHead, request_id: bytes) -> bytes:
@@ -79,6 +79,11 @@ class Forwarding:
         if authority:
             out += b"X-Forwarded-Host: " + authority + b"\r\n"
         return out + b"X-Forwarded-Port: " + port + b"\r\n"
+
+
+def keeps_id(given: bytes) -> bool:
+    """Whether a client's own X-Request-Id is kept: a short one of harmless characters. Another is replaced."""
+    return 0 < len(given) <= LONGEST_ID and not given.translate(None, _ID_TEXT)
 
 
 def _port(authority: bytes, scheme: bytes) -> bytes:

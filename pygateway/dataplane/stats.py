@@ -30,9 +30,11 @@ class RouteStats:
 
     def count(self, status: int, seconds: float, bytes_in: int, bytes_out: int) -> None:
         """One finished exchange."""
-        self.codes[status] = self.codes.get(status, 0) + 1
+        codes = self.codes
+        codes[status] = codes[status] + 1 if status in codes else 1
         # The bucket is the bit length of the whole milliseconds: the bounds are powers of two (observe.counters).
-        self.buckets[min(int(seconds * 1000.0).bit_length(), _LAST)] += 1
+        bucket = int(seconds * 1000.0).bit_length()
+        self.buckets[bucket if bucket < _LAST else _LAST] += 1
         self.seconds += seconds
         self.bytes_in += bytes_in
         self.bytes_out += bytes_out

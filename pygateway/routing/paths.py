@@ -189,7 +189,8 @@ class PathIndex:
 
     def find(self, view: RequestView) -> CompiledRoute | None:
         """The route that takes the request, or None."""
-        route = first(self.exact.get(view.path), view)
+        chain = self.exact.get(view.path)
+        route = first(chain, view) if chain is not None else None
         if route is None and self.patterns:
             route = self._find_pattern(view)
         if route is None and view.path.startswith("/"):
@@ -222,7 +223,8 @@ class PathIndex:
         """Among the prefixes that end in the segment of the path from `start` to `end`, or right before it."""
         path = view.path
         if start < end:
-            route = first(self.segments.get(path[:end]), view)
+            chain = self.segments.get(path[:end])
+            route = first(chain, view) if chain is not None else None
             if route is not None:
                 return route
             if self.partials:

@@ -105,3 +105,22 @@ async def test_the_path_is_forwarded_as_it_was_matched() -> None:
         await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
         await client.expect_response(200)
         assert (await gateway.logged())[0]["path"] == "/a/./b/../%63%2fd?x=%2e./"
+
+
+@story
+async def test_an_id_that_could_forge_a_log_line_is_replaced() -> None:
+    async with Gateway() as gateway:
+        client, backend = await gateway.get("/", 'X-Request-Id: x","status":500')
+        assert len(backend.field("x-request-id") or "") == 32
+        await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
+        await client.expect_response(200)
+        assert (await gateway.logged())[0]["status"] == 200
+
+
+@story
+async def test_a_chain_that_does_not_name_an_address_counts_for_nothing() -> None:
+    async with Gateway(routes=(), trusted=("127.0.0.1",)) as gateway:
+        client = await gateway.client()
+        await client.send("GET / HTTP/1.1", "Host: a", 'X-Forwarded-For: "evil"')
+        await client.expect_response(404)
+        assert (await gateway.logged())[0]["client"] == "127.0.0.1"

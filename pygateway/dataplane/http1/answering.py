@@ -14,7 +14,7 @@ from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.body import encode_chunk, encode_end
 from pygateway.dataplane.http1.response import ResponseHead
-from pygateway.dataplane.http1.write import framing_lines, own_answer, own_redirect, status_line
+from pygateway.dataplane.http1.write import OK_LINE, framing_lines, own_answer, own_redirect, status_line
 
 HEAD: Final = 0
 LENGTH: Final = 1
@@ -73,10 +73,8 @@ class Answering(Downstream):
             if length == UNKNOWN_LENGTH and head.has_body:
                 self._chunked_out = body and self._minor > 0
                 self._keep = self._keep and self._minor > 0
-        if head.lines:
-            parts = [status_line(head.status, head.reason), CRLF.join(head.lines), CRLF, framing]
-        else:
-            parts = [status_line(head.status, head.reason), framing]
+        first = OK_LINE if head.status == 200 and head.reason == b"OK" else status_line(head.status, head.reason)
+        parts = [first, CRLF.join(head.lines), CRLF, framing] if head.lines else [first, framing]
         if not head.has_date:
             parts.append(self.ctx.date_line())
         if not self._keep:

@@ -26,6 +26,10 @@ from pygateway.dataplane.http1.names import (
 )
 from pygateway.dataplane.http1.request import NO_LINES
 
+_STATUS_LINES: Final[dict[bytes, tuple[int, bytes, int]]] = {}
+"""Status lines that were understood."""
+_MOST_STATUS_LINES: Final = 256
+
 _is_usual = RESPONSE_LINES.__contains__
 
 _STATUSES: Final[dict[bytes, int]] = {str(status).encode(): status for status in range(100, 1000)}
@@ -81,6 +85,9 @@ def parse_response(head: bytes, request_method: str, limits: Limits) -> Response
 def _status_line(line: bytes, limits: Limits) -> ResponseHead:
     if len(line) > limits.request_line:
         raise BadMessage(400, "status-line")
+    known = _STATUS_LINES.get(line)
+    if known is not None:
+        return ResponseHead(known[0], known[1], known[2])
     version, _, rest = line.partition(b" ")
     if version == b"HTTP/1.1":
         minor = 1
@@ -93,6 +100,10 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
     status = _STATUSES.get(code)
     if status is None:
         raise BadMessage(400, "bad-status")
+    if len(line) <= LONGEST_USUAL:
+        if len(_STATUS_LINES) >= _MOST_STATUS_LINES:
+            _STATUS_LINES.clear()
+        _STATUS_LINES[line] = (status, reason, minor)
     return ResponseHead(status, reason, minor)
 
 

@@ -97,7 +97,7 @@ class ServerConnection(Answering):
                 self._buffer = b""
             self._busy = True
             self._on_head(data, checked)
-            if self._has_next():
+            if self._buffer and self._has_next():
                 self._on_pipelined()
             self._busy = False
         elif state == LENGTH:

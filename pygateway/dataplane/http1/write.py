@@ -20,8 +20,6 @@ REDIRECT_REASONS: Final[dict[int, bytes]] = {
 
 def status_line(status: int, reason: bytes) -> bytes:
     """RFC 9112 section 4; the reason phrase is the backend's own."""
-    if status == 200 and reason == b"OK":
-        return OK_LINE
     return b"HTTP/1.1 %d %b\r\n" % (status, reason)
 
 
