@@ -6,6 +6,7 @@ import time
 
 from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.config import Config
+from pygateway.dataplane.framing import RequestOut
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.wheel import Wheel
 
@@ -33,6 +34,7 @@ class Context:
     wheel: Wheel
     log: AccessLog
     ids: RequestIds
+    request_out: RequestOut
     limits: Tally
     flags: Tally
     stats: dict[tuple[str, str], RouteStats]
@@ -47,6 +49,7 @@ class Context:
         self.wheel = Wheel(now)
         self.log = log
         self.ids = RequestIds()
+        self.request_out = RequestOut("", b"", b"", [])
         self.limits = Tally()
         self.flags = Tally()
         self.stats = {}

@@ -131,7 +131,7 @@ class Exchange(Stream):
 
     def _forward(self, handler: RouteHandler) -> None:
         limits = handler.limits
-        share = handler.choose()
+        share = handler.only if handler.only is not None else handler.choose()
         if limits is None:
             return
         self._limits = limits
@@ -188,13 +188,19 @@ class Exchange(Stream):
     def _send(self, upstream: Upstream) -> None:
         head = self.head
         self._upstream = upstream
-        request = RequestOut(head.method, head.path_query, head.authority, head.lines)
-        request.forwarded = self.server.forwarding.block(head, self.request_id)
         limits = self._limits
-        if head.framed:
+        if head.framed or self._filtered:
+            request = RequestOut(head.method, head.path_query, head.authority, head.lines)
             self._frame(request, limits is not None and limits.websocket)
-        if self._filtered:
             self._edit_request(request)
+        else:
+            # Nothing keeps it beyond this call, so requests that need nothing special share one.
+            request = self.ctx.request_out
+            request.method = head.method
+            request.target = head.path_query
+            request.authority = head.authority
+            request.lines = head.lines
+        request.forwarded = self.server.forwarding.block(head, self.request_id)
         if limits is not None:
             upstream.limit(limits.idle, limits.send, self._try_deadline)
         data = self._pending
@@ -260,8 +266,10 @@ class Exchange(Stream):
         peer = self._peer
         if peer is not None and (head.status >= 500 or peer.failures > 0) and self._cluster is not None:
             self._cluster.outliers.answered(peer, head.status, self._cluster.members)
-        if end:
-            self._let_go()
+        if end and peer is not None:
+            peer.active -= 1
+            self._peer = None
+            self._upstream = None
         if self._filtered:
             self._edit_response(head)
         length = head.content_length

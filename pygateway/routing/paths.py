@@ -194,17 +194,17 @@ class PathIndex:
         if route is None and self.patterns:
             route = self._find_pattern(view)
         if route is None and view.path.startswith("/"):
-            if self.depth:
+            if self.depth == 1:
+                end = view.path.find("/", 1)
+                route = self._find_level(view, 1, end if end >= 0 else len(view.path))
+            elif self.depth:
                 route = self._find_prefix(view)
-            if route is None:
+            if route is None and self.root is not None:
                 route = first(self.root, view)
         return route
 
     def _find_prefix(self, view: RequestView) -> CompiledRoute | None:
         path = view.path
-        if self.depth == 1:
-            end = path.find("/", 1)
-            return self._find_level(view, 1, end if end >= 0 else len(path))
         starts: list[int] = []
         end = 0
         while end >= 0 and len(starts) < self.depth:

@@ -85,7 +85,10 @@ class Answering(Downstream):
             parts.append(CRLF)
         if data and body:
             parts.append(encode_chunk(data) if self._chunked_out else data)
-        self._send(b"".join(parts))
+        if self._transport is not None:
+            message = b"".join(parts)
+            self.bytes_out += len(message)
+            self._write(message)
         if end:
             self.send_end(NO_LINES)
 
