@@ -207,5 +207,5 @@ def test_a_dozen_replacements_fail_no_request_though_each_is_a_new_connection(st
     print(f"one connection a request: {opening.summary()}; kept connections: {keeping.summary()}")
     assert opening.failures == []
     assert keeping.failures == []
-    assert opening.answered > 1000
+    assert opening.answered > 500  # there was load all the time; drains end as soon as nobody is left
     assert one.metric("pygateway_worker_restarts_total") == 0
