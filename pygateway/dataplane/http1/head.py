@@ -39,14 +39,12 @@ from pygateway.ir.paths import PathError, canonical
 __all__ = ["BadMessage", "RequestHead", "incomplete", "parse_request"]
 
 LONGEST_METHOD: Final = 32
-BLANK: Final = 0x20
 SLASH: Final = 0x2F
 
 KEEP_ALIVE_LINE: Final = b"Connection: keep-alive"
 """Says in HTTP/1.1 what holds without it (RFC 9112 section 9.3), and half of all messages say it."""
 HOST_LINES: Final[dict[bytes, tuple[str, bytes]]] = {}
 """Host fields that were understood: the host that routes are looked up by, and the value."""
-_MOST_HOSTS: Final = 1024
 
 _is_usual = REQUEST_LINES.__contains__
 
@@ -190,7 +188,7 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:
                 lines[lines.index(line)] = line = tidy  # noqa: PLW2901 - the field in its tidy form
         if code == PLAIN:
             if len(line) <= LONGEST_USUAL:
-                names.remember(REQUEST_LINES, line)
+                names.remember(REQUEST_LINES, line, None)
             continue
         if code & seen and not code & REPEATABLE:
             raise BadMessage(400, names.repeated(name))
@@ -216,9 +214,7 @@ def _consume(request: RequestHead, code: int, line: bytes, value: bytes) -> None
     if code == HOST:
         host = host_of(value)
         if len(line) <= LONGEST_USUAL:
-            if len(HOST_LINES) >= _MOST_HOSTS:
-                HOST_LINES.clear()
-            HOST_LINES[line] = (host, value)
+            names.remember(HOST_LINES, line, (host, value))
         if not request.authority:
             request.authority = value
             request.host = host

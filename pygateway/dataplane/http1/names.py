@@ -4,9 +4,11 @@ A name is looked up by the spelling it came in, one dictionary look-up for each 
 is checked against the token grammar (RFC 9110 section 5.6.2) and learned; the memory for that is bounded.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 from pygateway.dataplane.http1.errors import BadMessage
+
+_V = TypeVar("_V")
 
 PLAIN: Final = 0
 """An end-to-end field that this hop has nothing to do with."""
@@ -171,18 +173,11 @@ LONGEST_USUAL: Final = 128
 _MOST_USUAL: Final = 1024
 
 
-def remember(usual: dict[bytes, None], line: bytes) -> None:
-    """Keep a field for the next time; the memory begins anew when it is full."""
-    if len(usual) >= _MOST_USUAL:
-        usual.clear()
-    usual[line] = None
-
-
-def remember_code(line: bytes, code: int) -> None:
-    """Keep a field of an answer with its code."""
-    if len(RESPONSE_CODED) >= _MOST_USUAL:
-        RESPONSE_CODED.clear()
-    RESPONSE_CODED[line] = code
+def remember(memory: dict[bytes, _V], text: bytes, value: _V) -> None:
+    """Keep what `text` was found to be, for the next time; the memory begins anew when it is full."""
+    if len(memory) >= _MOST_USUAL:
+        memory.clear()
+    memory[text] = value
 
 
 def learn(name: bytes, response: bool) -> int:

@@ -28,7 +28,6 @@ from pygateway.dataplane.http1.request import NO_LINES
 
 _STATUS_LINES: Final[dict[bytes, tuple[int, bytes, int]]] = {}
 """Status lines that were understood."""
-_MOST_STATUS_LINES: Final = 256
 
 _is_usual = RESPONSE_LINES.__contains__
 
@@ -101,9 +100,7 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
     if status is None:
         raise BadMessage(400, "bad-status")
     if len(line) <= LONGEST_USUAL:
-        if len(_STATUS_LINES) >= _MOST_STATUS_LINES:
-            _STATUS_LINES.clear()
-        _STATUS_LINES[line] = (status, reason, minor)
+        names.remember(_STATUS_LINES, line, (status, reason, minor))
     return ResponseHead(status, reason, minor)
 
 
@@ -130,7 +127,7 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:
                 lines[lines.index(line)] = line = tidy  # noqa: PLW2901 - the field in its tidy form
         if code == PLAIN:
             if len(line) <= LONGEST_USUAL:
-                names.remember(RESPONSE_LINES, line)
+                names.remember(RESPONSE_LINES, line, None)
             continue
         if code & seen and not code & REPEATABLE:
             raise BadMessage(400, names.repeated(name))
@@ -139,7 +136,7 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:
             lines.remove(line)
             _consume(response, code, value)
         elif code & RECURRING and len(line) <= LONGEST_USUAL:
-            names.remember_code(line, code)
+            names.remember(RESPONSE_CODED, line, code)
     response.has_date = bool(seen & DATE)
 
 
