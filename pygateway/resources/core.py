@@ -21,19 +21,48 @@ class ServicePort(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     node_port: int | None = None
 
 
-class ServiceSpec(msgspec.Struct, frozen=True, rename={"cluster_ip": "clusterIP", "external_name": "externalName"}):
-    """The fields that routing asks for; a Service has many more."""
+_INITIALISMS = {"cluster_ip": "clusterIP", "cluster_ips": "clusterIPs", "load_balancer_ip": "loadBalancerIP"}
+
+
+class ServiceSpec(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename=lambda name: _INITIALISMS.get(name) or name.split("_")[0] + "".join(map(str.title, name.split("_")[1:])),
+):
+    """The fields that routing and the Services of Gateways ask for; a Service has many more."""
 
     ports: tuple[ServicePort, ...] = ()
     type: str = "ClusterIP"
     cluster_ip: str = ""
+    cluster_ips: tuple[str, ...] = ()
     external_name: str = ""
+    external_traffic_policy: str = ""
+    load_balancer_class: str | None = None
+    load_balancer_ip: str = ""
+
+
+class LoadBalancerIngress(msgspec.Struct, frozen=True):
+    """One point at which a load balancer takes traffic; one of the two is given."""
+
+    ip: str = ""
+    hostname: str = ""
+
+
+class LoadBalancerStatus(msgspec.Struct, frozen=True):
+    ingress: tuple[LoadBalancerIngress, ...] = ()
+
+
+class ServiceStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """The cluster's word, read only; files have none."""
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: ServiceSpec = ServiceSpec()
-    status: dict[str, Any] = {}
+    status: ServiceStatus = ServiceStatus()
 
 
 class EndpointConditions(msgspec.Struct, frozen=True):
@@ -92,4 +121,23 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
 
     metadata: ObjectMeta
     spec: dict[str, Any] = {}
-    status: dict[str, Any] = {}
+
+
+class NodeAddress(msgspec.Struct, frozen=True):
+    """`type`: InternalIP, ExternalIP, Hostname, …"""
+
+    type: str
+    address: str
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """Conditions change with every heartbeat and are left out."""
+
+    addresses: tuple[NodeAddress, ...] = ()
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """Cluster-scoped; where NodePorts can be reached."""
+
+    metadata: ObjectMeta
+    status: NodeStatus = NodeStatus()

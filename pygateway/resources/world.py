@@ -15,10 +15,12 @@ from pygateway.resources.apisix import (
     ApisixTls,
     ApisixUpstream,
 )
-from pygateway.resources.core import EndpointSlice, Namespace, Service
+from pygateway.resources.core import EndpointSlice, Namespace, Node, Service
 from pygateway.resources.gateway import GROUP, Gateway, GatewayClass, ReferenceGrant
 from pygateway.resources.ingress import Ingress, IngressClass
 from pygateway.resources.meta import ObjectMeta, Ref
+from pygateway.resources.parameters import GROUP as OWN_GROUP
+from pygateway.resources.parameters import GatewayParameters
 from pygateway.resources.routes import HTTPRoute
 
 
@@ -52,6 +54,7 @@ KINDS: Final = (
     KindInfo("", ("v1",), "Service", "services", Service, True, "services"),
     KindInfo("discovery.k8s.io", ("v1",), "EndpointSlice", "endpointslices", EndpointSlice, True, "endpoint_slices"),
     KindInfo("", ("v1",), "Namespace", "namespaces", Namespace, False, "namespaces"),
+    KindInfo("", ("v1",), "Node", "nodes", Node, False, "nodes"),
     KindInfo(GROUP, _BETA, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, _BETA, "Gateway", "gateways", Gateway, True, "gateways"),
     KindInfo(GROUP, _BETA, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
@@ -75,7 +78,24 @@ KINDS: Final = (
         False,
         "apisix_cluster_configs",
     ),
+    KindInfo(
+        OWN_GROUP,
+        ("v1alpha1",),
+        "GatewayParameters",
+        "gatewayparameters",
+        GatewayParameters,
+        True,
+        "gateway_parameters",
+    ),
 )
+
+
+class Unusable(msgspec.Struct, frozen=True):
+    """An object that is there but cannot be read: (field path, message) of everything wrong with it. Its last good
+    version, where there is one, stands in its map of the World."""
+
+    generation: int
+    faults: tuple[tuple[str, str], ...]
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -88,6 +108,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     services: Mapping[str, Service] = {}
     endpoint_slices: Mapping[str, EndpointSlice] = {}
     namespaces: Mapping[str, Namespace] = {}
+    nodes: Mapping[str, Node] = {}
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
     http_routes: Mapping[str, HTTPRoute] = {}
@@ -101,6 +122,9 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     apisix_plugin_configs: Mapping[str, ApisixPluginConfig] = {}
     apisix_global_rules: Mapping[str, ApisixGlobalRule] = {}
     apisix_cluster_configs: Mapping[str, ApisixClusterConfig] = {}
+    gateway_parameters: Mapping[str, GatewayParameters] = {}
+    unusable: Mapping[Ref, Unusable] = {}
+    """Objects of the cluster that cannot be read; files report theirs with file and line instead."""
 
     def slices_of(self, service: str) -> tuple[EndpointSlice, ...]:
         """The EndpointSlices of the Service "namespace/name", by name."""

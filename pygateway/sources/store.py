@@ -112,7 +112,7 @@ class Store:
         return self._registry.known(ref) if value is None else self._registry.fill(ref, value)
 
     def _assemble(self, objects: Mapping[Ref, Any]) -> World:
-        maps: dict[str, dict[str, Any]] = {info.field: {} for info in KINDS}
+        maps: dict[str, Any] = {info.field: {} for info in KINDS}
         for ref, value in objects.items():
             maps[_FIELDS[ref.group, ref.kind]][f"{ref.namespace}/{ref.name}" if ref.namespace else ref.name] = value
         for name in {ref.namespace for ref in objects if ref.namespace} - maps["namespaces"].keys():
@@ -120,7 +120,7 @@ class Store:
         before = self._world
         if before is None:
             return World(**maps)
-        kept = {field: _same(getattr(before, field), found) for field, found in maps.items()}
+        kept: dict[str, Any] = {field: _same(getattr(before, field), found) for field, found in maps.items()}
         return before if all(kept[field] is getattr(before, field) for field in kept) else World(**kept)
 
 

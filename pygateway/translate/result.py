@@ -3,9 +3,22 @@
 import msgspec
 
 from pygateway import ir
+from pygateway.resources.core import LoadBalancerStatus
 from pygateway.resources.gateway import RouteGroupKind
 from pygateway.resources.meta import Ref
 from pygateway.resources.routes import ParentReference
+
+
+class ClusterPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """pygateway's own place in a cluster. `service` is the name of the Service (of the chart) that serves Ingress and
+    APISIX objects, `deployment` that of the Deployment which owns the Services of Gateways, `selector` the labels of
+    its pods. `publish_addresses`, where given, stand for the Service's own in the status of Ingresses."""
+
+    namespace: str
+    service: str = ""
+    deployment: str = ""
+    selector: dict[str, str] = {}
+    publish_addresses: tuple[str, ...] = ()
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +30,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     https_port: int = 8443
     ingress_class: str = "pygateway"
     addresses: tuple[str, ...] = ("127.0.0.1",)
+    cluster: ClusterPolicy | None = None
+    """None: without a cluster, where listeners are bound as they are."""
 
     def bind(self, port: int) -> int:
         """The local port of a listener's `port`."""
@@ -94,7 +109,13 @@ class ApisixStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
 
-Status = GatewayClassStatus | GatewayStatus | RouteStatus | ApisixStatus
+class IngressStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """`status.loadBalancer` of an Ingress: where its traffic arrives."""
+
+    load_balancer: LoadBalancerStatus
+
+
+Status = GatewayClassStatus | GatewayStatus | RouteStatus | ApisixStatus | IngressStatus
 
 
 class Translation(msgspec.Struct, frozen=True):
