@@ -130,7 +130,6 @@ class ApisixRouteSpec(msgspec.Struct, frozen=True, rename={"ingress_class_name":
 class ApisixRoute(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: ApisixRouteSpec = ApisixRouteSpec()
-    status: dict[str, Any] = {}
 
 
 class SecretName(msgspec.Struct, frozen=True):
@@ -175,7 +174,6 @@ class ApisixUpstreamSpec(msgspec.Struct, frozen=True, rename="camel"):
 class ApisixUpstream(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: ApisixUpstreamSpec = ApisixUpstreamSpec()
-    status: dict[str, Any] = {}
 
 
 class ApisixTlsSpec(msgspec.Struct, frozen=True, rename="camel"):
@@ -188,7 +186,6 @@ class ApisixTlsSpec(msgspec.Struct, frozen=True, rename="camel"):
 class ApisixTls(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: ApisixTlsSpec = ApisixTlsSpec()
-    status: dict[str, Any] = {}
 
 
 class ApisixConsumerSpec(msgspec.Struct, frozen=True, rename="camel"):
@@ -205,7 +202,6 @@ class ApisixConsumerSpec(msgspec.Struct, frozen=True, rename="camel"):
 class ApisixConsumer(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: ApisixConsumerSpec = ApisixConsumerSpec()
-    status: dict[str, Any] = {}
 
 
 class PluginsSpec(msgspec.Struct, frozen=True, rename="camel"):
@@ -216,13 +212,11 @@ class PluginsSpec(msgspec.Struct, frozen=True, rename="camel"):
 class ApisixPluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: PluginsSpec = PluginsSpec()
-    status: dict[str, Any] = {}
 
 
 class ApisixGlobalRule(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: PluginsSpec = PluginsSpec()
-    status: dict[str, Any] = {}
 
 
 class ApisixClusterConfigSpec(msgspec.Struct, frozen=True):
@@ -240,4 +234,3 @@ class ApisixClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     metadata: ObjectMeta
     spec: ApisixClusterConfigSpec = ApisixClusterConfigSpec()
-    status: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Service and Namespace (core API) and EndpointSlice (`discovery.k8s.io/v1`): what a route's traffic goes to."""
+"""Kinds of the core API, and EndpointSlice (`discovery.k8s.io/v1`): where traffic goes, and the Secrets of TLS."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
 class ServicePort(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """`name` may be empty only where the Service has a single port. `target_port` is not used: endpoints say theirs."""
+    """`name` may be empty only where the Service has a single port. `target_port` is read of Gateways' Services alone:
+    endpoints say theirs."""
 
     port: int
     name: str = ""
@@ -141,3 +142,15 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     metadata: ObjectMeta
     status: NodeStatus = NodeStatus()
+
+
+class Secret(msgspec.Struct, frozen=True, kw_only=True):
+    """`data` is the JSON text of a map from key to base64, decoded only where something refers to the Secret. Nothing
+    of it ever prints, nor does the metadata, where `kubectl apply` keeps a copy."""
+
+    metadata: ObjectMeta
+    type: str = "Opaque"
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+    def __repr__(self) -> str:
+        return f"Secret({self.metadata.namespace}/{self.metadata.name}, data=<hidden>)"

@@ -31,7 +31,6 @@ class GatewayClass(msgspec.Struct, frozen=True, kw_only=True):
 
     metadata: ObjectMeta
     spec: GatewayClassSpec
-    status: dict[str, Any] = {}
 
 
 class LabelSelectorRequirement(msgspec.Struct, frozen=True):
@@ -124,7 +123,6 @@ class GatewaySpec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: GatewaySpec
-    status: dict[str, Any] = {}
 
 
 class ReferenceGrantFrom(msgspec.Struct, frozen=True):

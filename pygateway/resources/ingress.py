@@ -1,7 +1,5 @@
 """Ingress and IngressClass, `networking.k8s.io/v1`. Every field of the API is here, also those not used yet."""
 
-from typing import Any
-
 import msgspec
 
 from pygateway.resources.meta import ObjectMeta
@@ -70,7 +68,6 @@ class IngressSpec(msgspec.Struct, frozen=True, rename="camel"):
 class Ingress(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     metadata: ObjectMeta
     spec: IngressSpec = IngressSpec()
-    status: dict[str, Any] = {}
 
 
 class IngressClassParameters(msgspec.Struct, frozen=True, rename="camel"):

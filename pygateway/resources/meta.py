@@ -4,7 +4,11 @@ import msgspec
 
 
 class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """`metadata` of an object. What an API server would add may be missing (files): uid "", generation 0."""
+    """`metadata` of an object. What an API server would add may be missing (files): uid "", generation 0.
+
+    The resourceVersion is not here: it changes with every status that anybody writes, and equal objects are to be
+    equal. Who writes asks the source for it.
+    """
 
     name: str
     namespace: str = ""
@@ -12,7 +16,6 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     generation: int = 0
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None
-    resource_version: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 

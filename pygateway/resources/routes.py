@@ -153,4 +153,3 @@ class HTTPRouteSpec(msgspec.Struct, frozen=True, rename="camel"):
 class HTTPRoute(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: HTTPRouteSpec = HTTPRouteSpec()
-    status: dict[str, Any] = {}

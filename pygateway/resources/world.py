@@ -15,7 +15,7 @@ from pygateway.resources.apisix import (
     ApisixTls,
     ApisixUpstream,
 )
-from pygateway.resources.core import EndpointSlice, Namespace, Node, Service
+from pygateway.resources.core import EndpointSlice, Namespace, Node, Secret, Service
 from pygateway.resources.gateway import GROUP, Gateway, GatewayClass, ReferenceGrant
 from pygateway.resources.ingress import Ingress, IngressClass
 from pygateway.resources.meta import ObjectMeta, Ref
@@ -26,7 +26,7 @@ from pygateway.resources.routes import HTTPRoute
 
 class KindInfo(msgspec.Struct, frozen=True):
     """A kind that sources read. `versions` are those understood, the preferred one first; `field` is its map in
-    World."""
+    World; `selector` is the field selector of the objects that are read from a cluster."""
 
     group: str
     versions: tuple[str, ...]
@@ -35,6 +35,7 @@ class KindInfo(msgspec.Struct, frozen=True):
     type: type[msgspec.Struct]
     namespaced: bool
     field: str
+    selector: str = ""
 
     def api_versions(self) -> tuple[str, ...]:
         """As `apiVersion` has them: "v1", "apps/v1"."""
@@ -48,6 +49,7 @@ class KindInfo(msgspec.Struct, frozen=True):
 _BETA: Final = ("v1", "v1beta1")
 _APISIX: Final = "apisix.apache.org"
 _OLD: Final = ("v2", "v2beta3")
+_NOT_OURS: Final = "type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1"
 
 # A new kind: its struct, one line here, one map in World.
 KINDS: Final = (
@@ -55,6 +57,7 @@ KINDS: Final = (
     KindInfo("discovery.k8s.io", ("v1",), "EndpointSlice", "endpointslices", EndpointSlice, True, "endpoint_slices"),
     KindInfo("", ("v1",), "Namespace", "namespaces", Namespace, False, "namespaces"),
     KindInfo("", ("v1",), "Node", "nodes", Node, False, "nodes"),
+    KindInfo("", ("v1",), "Secret", "secrets", Secret, True, "secrets", _NOT_OURS),
     KindInfo(GROUP, _BETA, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, _BETA, "Gateway", "gateways", Gateway, True, "gateways"),
     KindInfo(GROUP, _BETA, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
@@ -109,6 +112,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     endpoint_slices: Mapping[str, EndpointSlice] = {}
     namespaces: Mapping[str, Namespace] = {}
     nodes: Mapping[str, Node] = {}
+    secrets: Mapping[str, Secret] = {}
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
     http_routes: Mapping[str, HTTPRoute] = {}

@@ -19,6 +19,7 @@ _NOT_READ_META: Final = frozenset(
         "metadata.generateName",
         "metadata.managedFields",
         "metadata.ownerReferences",
+        "metadata.resourceVersion",
         "metadata.selfLink",
     }
 )

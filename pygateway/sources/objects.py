@@ -8,7 +8,7 @@ import msgspec
 from pygateway.resources.meta import Ref
 from pygateway.resources.validate import Path, faults, path_text, without_nulls
 from pygateway.resources.world import KindInfo
-from pygateway.sources import kinds, places, texts
+from pygateway.sources import kinds, opaque, places, texts
 from pygateway.sources.source import DocumentFault
 from pygateway.sources.yamldocs import Document
 
@@ -80,6 +80,8 @@ def _read_document(document: Document, index: int) -> _Report:
     report = _Report()
     for tree, at in _items(document.value, (), report):
         ref, info, found = _identify(tree)
+        if info is opaque.SECRET and (found or ref is None):
+            continue
         if info is None or ref is None:
             report.unsure = report.unsure or (bool(found) and _may_be_misspelt(tree))
         if info is not None and not found:
@@ -87,7 +89,8 @@ def _read_document(document: Document, index: int) -> _Report:
         value = None
         if info is not None and ref is not None and not found and not document.faults:
             value, found = _decode(info, tree)
-        report.found += [(ref, at, path, message) for path, message in found]
+        if info is not opaque.SECRET:
+            report.found += [(ref, at, path, message) for path, message in found]
         if info is not None:
             report.objects.append(ReadObject(ref, info, value, index, at, document.line))
     return report
@@ -184,6 +187,9 @@ def _may_be_misspelt(tree: dict[str, Any]) -> bool:
 
 
 def _check(info: KindInfo, tree: dict[str, Any]) -> list[Found]:
+    """Nothing is said of Secrets: a message might repeat what is in them."""
+    if info is opaque.SECRET:
+        return []
     return [
         (fault.path, fault.message)
         for fault in faults(info.type, _body(tree))
@@ -192,12 +198,14 @@ def _check(info: KindInfo, tree: dict[str, Any]) -> list[Found]:
 
 
 def _decode(info: KindInfo, tree: dict[str, Any]) -> tuple[Any, list[Found]]:
-    body = without_nulls(info.type, _body(tree))
-    metadata = dict(body["metadata"])
+    body = _body(tree) if info is opaque.SECRET else without_nulls(info.type, _body(tree))
+    metadata = {key: value for key, value in body["metadata"].items() if value is not None}
     # What an API server would set or refuse; a manifest that was taken from one may still have it.
     metadata.pop("deletionTimestamp", None)
     metadata["namespace"] = metadata.get("namespace") or "default" if info.namespaced else ""
     try:
+        if info is opaque.SECRET:
+            body = opaque.closed(body)
         return msgspec.convert({**body, "metadata": metadata}, info.type), []
     except msgspec.ValidationError as error:
         return None, [((), str(error))]

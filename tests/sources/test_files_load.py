@@ -107,7 +107,6 @@ class TestWorld:
             for version, kind in (
                 ("apps/v1", "Deployment"),
                 ("v1", "ConfigMap"),
-                ("v1", "Secret"),
                 ("v1", "ServiceAccount"),
                 ("v1", "Endpoints"),
                 ("networking.k8s.io/v1", "NetworkPolicy"),
@@ -118,6 +117,24 @@ class TestWorld:
         world, found = load_text("x.yaml", text)
         assert found == ()
         assert world == load_text("y.yaml", "")[0]
+
+    def test_a_secret_is_carried_unopened_and_nothing_is_said_of_it(self) -> None:
+        text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, labels: null}\n"
+        values = (
+            "type: kubernetes.io/tls\ndata: {tls.key: c2VjcmV0, b: eA==}\nstringData: {b: plain}\nimmutable: true\n"
+        )
+        world, found = load_text("x.yaml", text + values)
+        assert found == ()
+        one = world.secrets["default/a"]
+        assert one.type == "kubernetes.io/tls"
+        assert bytes(one.data) == b'{"tls.key":"c2VjcmV0","b":"cGxhaW4="}'
+        assert repr(world.secrets) == "{'default/a': Secret(default/a, data=<hidden>)}"
+
+    @pytest.mark.parametrize("rest", ["data: [hunter2]", "data: {a: {b: hunter2}}", "stringData: hunter2", "type: [a]"])
+    def test_nothing_is_said_of_a_broken_secret_either(self, rest: str) -> None:
+        world, found = load_text("x.yaml", f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\n{rest}\n")
+        assert (world.secrets, found) == ({}, ())
+        assert load_text("x.yaml", f"apiVersion: v1\nkind: Secret\n{rest}\n")[1] == ()
 
     def test_a_null_is_a_field_that_is_not_there(self) -> None:
         text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  labels:\n  annotations: null\nspec:\n"
