@@ -18,11 +18,13 @@ _KEYS: Final = ("name", "cluster")
 
 
 def plain(translation: Translation) -> dict[str, Any]:
-    """`ir`, `status`, and `problems` where there are any; maps in the order of their keys."""
+    """`ir`, `status`, and `services` and `problems` where there are any; maps in the order of their keys."""
     tree: dict[str, Any] = {
         "ir": snapshot(translation.snapshot),
         "status": {str(ref): _status(status) for ref, status in sorted(translation.statuses.items())},
     }
+    if translation.services:
+        tree["services"] = {key: _struct(one) for key, one in sorted(translation.services.items())}
     problems = {str(ref): [_struct(one) for one in some] for ref, some in sorted(translation.problems.items())}
     return {**tree, "problems": problems} if problems else tree
 

@@ -4,9 +4,15 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from pygateway.resources.gateway import Gateway, GatewayClass
+from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.world import World
 from pygateway.translate.conditions import condition, joined
-from pygateway.translate.listeners import GatewayView, view
+from pygateway.translate.listeners import GatewayView, ListenerView, view
+from pygateway.translate.parameters import gateway_parameters
+from pygateway.translate.reach import Reach
 from pygateway.translate.result import (
     Condition,
     GatewayClassStatus,
@@ -32,15 +38,12 @@ SUPPORTED_FEATURES: Final = tuple(
 """Features of Gateway API (`pkg/features`) that hold."""
 
 
-def class_fault(one: GatewayClass) -> Problem | None:
-    """Why a class of ours is not accepted."""
-    if one.spec.parameters_ref is None:
-        return None
-    return Problem("InvalidParameters", "parameters of a GatewayClass are not supported yet", "spec.parametersRef")
+Classes = Mapping[str, ServiceParameters | Problem]
+"""The classes of ours by name: what each says of Services, or why it is not accepted."""
 
 
-def class_status(one: GatewayClass) -> GatewayClassStatus:
-    fault, generation = class_fault(one), one.metadata.generation
+def class_status(one: GatewayClass, fault: Problem | None) -> GatewayClassStatus:
+    generation = one.metadata.generation
     if fault is not None:
         return GatewayClassStatus((condition("Accepted", False, fault.reason, str(fault), generation),))
     return GatewayClassStatus(
@@ -49,66 +52,79 @@ def class_status(one: GatewayClass) -> GatewayClassStatus:
     )
 
 
-def gateway_view(gateway: Gateway, classes: Mapping[str, GatewayClass], policy: Policy) -> GatewayView | Problem:
+def gateway_view(gateway: Gateway, classes: Classes, world: World, policy: Policy) -> GatewayView | Problem:
     """The Gateway, or why it is left to others."""
     name, at = gateway.spec.gateway_class_name, "spec.gatewayClassName"
-    owner = classes.get(name)
+    owner = world.gateway_classes.get(name)
     if owner is None:
         return Problem("ClassNotFound", f"GatewayClass {name} does not exist", at)
     if owner.spec.controller_name != policy.controller_name:
         return Problem("NotOurs", f"GatewayClass {name} belongs to {owner.spec.controller_name}", at, note=True)
-    return view(gateway, policy, _fault(gateway, owner, policy), unsupported(gateway))
+    base = classes[name]
+    if isinstance(base, Problem):
+        base = Problem("InvalidParameters", f"GatewayClass {name} is not accepted", at)
+    parameters = base if isinstance(base, Problem) else gateway_parameters(gateway, base, world)
+    if isinstance(parameters, Problem):
+        return view(gateway, policy, parameters, unsupported(gateway))
+    found = view(gateway, policy, _address_fault(gateway, policy), unsupported(gateway))
+    return msgspec.structs.replace(found, parameters=parameters)
 
 
-def _fault(gateway: Gateway, owner: GatewayClass, policy: Policy) -> Problem | None:
-    """Why nothing of the Gateway is served."""
-    if class_fault(owner) is not None:
-        message = f"GatewayClass {owner.metadata.name} is not accepted"
-        return Problem("InvalidParameters", message, "spec.gatewayClassName")
-    infrastructure = gateway.spec.infrastructure
-    if infrastructure is not None and infrastructure.parameters_ref is not None:
-        message = "parameters of a Gateway are not supported yet"
-        return Problem("InvalidParameters", message, "spec.infrastructure.parametersRef")
+def _address_fault(gateway: Gateway, policy: Policy) -> Problem | None:
+    """Why nothing of the Gateway is served. In a cluster its Service decides later which address can be had."""
     for index, address in enumerate(gateway.spec.addresses):
         at = f"spec.addresses[{index}]"
         if address.type != "IPAddress":
             return Problem("UnsupportedAddress", f"an address of type {address.type} is not supported", f"{at}.type")
-        if address.value and _address(address.value) not in {_address(one) for one in policy.addresses}:
+        if policy.cluster is None and address.value and _plain(address.value) not in map(_plain, policy.addresses):
             return Problem("AddressNotUsable", f"{address.value} is not an address of this gateway", f"{at}.value")
     return None
 
 
-def _address(text: str) -> str:
+def _plain(address: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(address))
     except ValueError:
-        return text
+        return address
 
 
-def gateway_status(one: GatewayView, attached: Mapping[str, int], policy: Policy) -> GatewayStatus:
-    """`attached` is the number of accepted routes by the key of the listener."""
-    addresses = _addresses(one, policy)
+def gateway_status(one: GatewayView, attached: Mapping[str, int], policy: Policy, reach: Reach | None) -> GatewayStatus:
+    """`attached` is the number of accepted routes by the key of the listener; `reach` is None without a cluster."""
+    there = reach.addresses if reach is not None else tuple(StatusAddress("IPAddress", at) for at in policy.addresses)
+    addresses = () if one.fault is not None else _addresses(one, there)
     listeners = tuple(
-        ListenerStatus(each.spec.name, each.kinds, attached.get(each.key, 0), each.conditions) for each in one.listeners
+        ListenerStatus(each.spec.name, each.kinds, attached.get(each.key, 0), _listener_conditions(each, reach))
+        for each in one.listeners
     )
-    accepted = _accepted(one)
+    accepted = _accepted(one, reach)
     return GatewayStatus(
         addresses=addresses,
-        conditions=(accepted, _programmed(one, accepted, addresses), _resolved(one)),
+        conditions=(accepted, _programmed(one, accepted, addresses, reach), _resolved(one)),
         listeners=listeners,
     )
 
 
-def _addresses(one: GatewayView, policy: Policy) -> tuple[StatusAddress, ...]:
-    """Those asked for, where all of them can be had; without a wish, and for a wish without a value, all there are."""
+def _addresses(one: GatewayView, there: tuple[StatusAddress, ...]) -> tuple[StatusAddress, ...]:
+    """Those asked for that can be had, as they were written; without a wish, and for a wish without a value, all."""
     asked = [address.value for address in one.gateway.spec.addresses]
-    if one.fault is not None:
-        return ()
-    values = asked if asked and all(asked) else list(policy.addresses)
-    return tuple(StatusAddress("IPAddress", value) for value in dict.fromkeys(values))
+    if not asked or not all(asked):
+        return tuple(dict.fromkeys(there))
+    held = {_plain(each.value) for each in there}
+    return tuple(StatusAddress("IPAddress", value) for value in dict.fromkeys(asked) if _plain(value) in held)
 
 
-def _accepted(one: GatewayView) -> Condition:
+def _listener_conditions(each: ListenerView, reach: Reach | None) -> tuple[Condition, ...]:
+    """A listener is not programmed before it has a local port."""
+    if reach is None or not each.serves or reach.bind(each):
+        return each.conditions
+    message = f"Service {reach.service} does not lead to port {each.spec.port} yet"
+    return tuple(
+        condition("Programmed", False, "Pending", message, one.observed_generation) if one.type == "Programmed" else one
+        for one in each.conditions
+    )
+
+
+def _accepted(one: GatewayView, reach: Reach | None) -> Condition:
     generation = one.gateway.metadata.generation
     if one.fault is not None and one.fault.reason != "AddressNotUsable":
         return condition("Accepted", False, one.fault.reason, str(one.fault), generation)
@@ -120,19 +136,39 @@ def _accepted(one: GatewayView) -> Condition:
     if notes:
         some = len(refused) < len(one.listeners)
         return condition("Accepted", some, "ListenersNotValid", joined(notes), generation)
-    message = joined(["The Gateway is valid", *map(str, unsupported(one.gateway))])
+    foreign = [str(reach.foreign)] if reach is not None and reach.foreign is not None else []
+    message = joined(["The Gateway is valid", *map(str, unsupported(one.gateway)), *foreign])
     return condition("Accepted", True, "Accepted", message, generation)
 
 
-def _programmed(one: GatewayView, accepted: Condition, addresses: tuple[StatusAddress, ...]) -> Condition:
+def _programmed(
+    one: GatewayView, accepted: Condition, addresses: tuple[StatusAddress, ...], reach: Reach | None
+) -> Condition:
     generation = one.gateway.metadata.generation
     if accepted.status == "False":
         return condition("Programmed", False, "Invalid", accepted.message, generation)
-    if one.fault is not None:
-        return condition("Programmed", False, one.fault.reason, str(one.fault), generation)
+    fault = one.fault or (_waits(one, addresses, reach) if reach is not None else None)
+    if fault is not None:
+        return condition("Programmed", False, fault.reason, str(fault), generation)
     if not addresses:
         return condition("Programmed", False, "AddressNotAssigned", "The Gateway has no address yet", generation)
     return condition("Programmed", True, "Programmed", "The Gateway is served", generation)
+
+
+def _waits(one: GatewayView, addresses: tuple[StatusAddress, ...], reach: Reach) -> Problem | None:
+    """What is missing of the Gateway's Service."""
+    if not reach.kind:
+        return Problem("Pending", f"Service {reach.service} does not exist yet")
+    held = {address.value for address in addresses}
+    for index, address in enumerate(one.gateway.spec.addresses):
+        if address.value and address.value not in held:
+            fixed = ", and keeps the one that it was made with" if reach.kind == "ClusterIP" else ""
+            message = f"Service {reach.service} does not have the address {address.value}{fixed}"
+            return Problem("AddressNotUsable", message, f"spec.addresses[{index}].value")
+    serving = [each for each in one.listeners if each.serves]
+    if serving and not any(map(reach.bind, serving)):
+        return Problem("Pending", f"Service {reach.service} does not lead to a listener yet")
+    return None
 
 
 def _resolved(one: GatewayView) -> Condition:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from pygateway.resources.gateway import GROUP, Gateway, Listener, RouteGroupKind
+from pygateway.resources.parameters import ServiceParameters
 from pygateway.translate import hostnames, selectors
 from pygateway.translate.conditions import condition
 from pygateway.translate.result import Condition, Policy, Problem
@@ -40,12 +41,13 @@ class ListenerView(msgspec.Struct, frozen=True):
 
 class GatewayView(msgspec.Struct, frozen=True):
     """A Gateway of ours. `fault` is why all of it is refused; a listener named like an earlier one is not in
-    `listeners`."""
+    `listeners`. `parameters` are those of its Service in a cluster."""
 
     gateway: Gateway
     listeners: tuple[ListenerView, ...]
     problems: tuple[Problem, ...]
     fault: Problem | None = None
+    parameters: ServiceParameters = ServiceParameters()
 
 
 class _Judged(msgspec.Struct, frozen=True):
@@ -107,7 +109,7 @@ def _refused(spec: Listener, at: str, policy: Policy) -> Problem | None:
         return Problem("UnsupportedProtocol", message, f"{at}.protocol")
     if not 1 <= spec.port <= 65535:
         return Problem("PortUnavailable", f"port {spec.port} is not between 1 and 65535", f"{at}.port")
-    if policy.taken(spec.port):
+    if policy.cluster is None and policy.taken(spec.port):
         message = f"port {spec.port} is where listeners on port {policy.taken(spec.port)} are bound"
         return Problem("PortUnavailable", message, f"{at}.port")
     name_fault = hostnames.fault(spec.name, wildcard=False)

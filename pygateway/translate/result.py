@@ -12,13 +12,15 @@ from pygateway.resources.routes import ParentReference
 class ClusterPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """pygateway's own place in a cluster. `service` is the name of the Service (of the chart) that serves Ingress and
     APISIX objects, `deployment` that of the Deployment which owns the Services of Gateways, `selector` the labels of
-    its pods. `publish_addresses`, where given, stand for the Service's own in the status of Ingresses."""
+    its pods. `publish_addresses`, where given, stand for the Service's own in the status of Ingresses. `domain` is what
+    the names of Services end in."""
 
     namespace: str
     service: str = ""
     deployment: str = ""
     selector: dict[str, str] = {}
     publish_addresses: tuple[str, ...] = ()
+    domain: str = "cluster.local"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,9 +120,55 @@ class IngressStatus(msgspec.Struct, frozen=True, rename="camel"):
 Status = GatewayClassStatus | GatewayStatus | RouteStatus | ApisixStatus | IngressStatus
 
 
+class GatewayPort(msgspec.Struct, frozen=True, order=True):
+    """A port of a Gateway's Service. Its `targetPort` is the matter of whoever writes it; `node_port` 0: any."""
+
+    port: int
+    protocol: str = "TCP"
+    node_port: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.protocol.lower()}-{self.port}"
+
+
+class ServiceWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A Gateway's Service as it should be. `address` is one that it should hold. `labels` and `annotations` are those
+    of its alias too, but `service_labels` and `service_annotations` (of GatewayParameters) are not."""
+
+    type: str
+    ports: tuple[GatewayPort, ...]
+    selector: dict[str, str]
+    load_balancer_class: str = ""
+    external_traffic_policy: str = ""
+    address: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    service_labels: dict[str, str] = {}
+    service_annotations: dict[str, str] = {}
+
+
+class GatewayService(msgspec.Struct, frozen=True, kw_only=True):
+    """What should stand for a Gateway: the Service `name` in pygateway's namespace, and in the Gateway's own the
+    ExternalName Service `alias`, which leads to `target`.
+
+    No `wish`: what is there stays as it is. `alias` "": none can be. Not `ours`: the Gateway has gone to another
+    controller, and what we made for it goes. `uid` "": the Gateway is there but cannot be read.
+    """
+
+    uid: str = ""
+    name: str = ""
+    alias: str = ""
+    target: str = ""
+    ours: bool = True
+    wish: ServiceWish | None = None
+
+
 class Translation(msgspec.Struct, frozen=True):
-    """The whole outcome. `problems` has every fault of every object, also those that no condition can carry."""
+    """The whole outcome. `problems` has every fault of every object, also those that no condition can carry;
+    `services` is by the key of the Gateway."""
 
     snapshot: ir.Snapshot
     statuses: dict[Ref, Status] = {}
     problems: dict[Ref, tuple[Problem, ...]] = {}
+    services: dict[str, GatewayService] = {}

@@ -8,10 +8,18 @@ import msgspec
 from pygateway.resources.gateway import GROUP, GatewayClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
-from pygateway.translate.gateways import class_fault, class_status, gateway_status
+from pygateway.translate.gateways import Classes, class_status, gateway_status
 from pygateway.translate.httproute import RouteResult, with_notes
 from pygateway.translate.listeners import GatewayView
+from pygateway.translate.reach import Reach
 from pygateway.translate.result import Policy, Problem, Status
+
+
+class Gateways(msgspec.Struct, frozen=True):
+    """Gateways by key, and in a cluster how each of ours is reached."""
+
+    views: Mapping[str, GatewayView | Problem]
+    reaches: Mapping[str, Reach]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -26,13 +34,14 @@ class Told(msgspec.Struct, frozen=True):
         self.problems.setdefault(ref, []).extend(problems)
 
 
-def classes(told: Told, found: Mapping[str, GatewayClass], policy: Policy) -> None:
+def classes(told: Told, found: Mapping[str, GatewayClass], ours: Classes) -> None:
     """GatewayClasses; those of others are left alone."""
-    for one in found.values():
+    for key, one in found.items():
         ref = Ref(GROUP, "GatewayClass", "", one.metadata.name)
-        if one.spec.controller_name == policy.controller_name:
-            fault = class_fault(one)
-            told.add(ref, class_status(one), () if fault is None else (fault,))
+        if key in ours:
+            parameters = ours[key]
+            fault = parameters if isinstance(parameters, Problem) else None
+            told.add(ref, class_status(one, fault), () if fault is None else (fault,))
         else:
             message = f"the class belongs to {one.spec.controller_name}"
             told.add(ref, None, (Problem("NotOurs", message, "spec.controllerName", note=True),))
@@ -43,16 +52,16 @@ def attached(routes: Mapping[str, RouteResult]) -> Mapping[str, int]:
     return Counter(listener for result in routes.values() for listener in result.attached)
 
 
-def gateways(
-    told: Told, views: Mapping[str, GatewayView | Problem], world: World, counts: Mapping[str, int], policy: Policy
-) -> None:
+def gateways(told: Told, found: Gateways, world: World, counts: Mapping[str, int], policy: Policy) -> None:
     """Gateways; those of others are left alone."""
-    for key, one in views.items():
+    for key, one in found.views.items():
         ref = _ref("Gateway", world.gateways[key].metadata)
         if isinstance(one, Problem):
             told.add(ref, None, (one,))
         else:
-            told.add(ref, gateway_status(one, counts, policy), one.problems)
+            reach = found.reaches.get(key)
+            foreign = (reach.foreign,) if reach is not None and reach.foreign is not None else ()
+            told.add(ref, gateway_status(one, counts, policy, reach), (*one.problems, *foreign))
 
 
 def routes(

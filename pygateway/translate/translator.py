@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
+from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.routes import HTTPRoute
 from pygateway.resources.world import World
 from pygateway.translate import told
@@ -16,12 +17,16 @@ from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
 from pygateway.translate.gateways import gateway_view
 from pygateway.translate.grants import by_namespace
 from pygateway.translate.httproute import RouteResult, translate_route
-from pygateway.translate.listeners import GatewayView
+from pygateway.translate.listeners import GatewayView, ListenerView
 from pygateway.translate.memo import Memo, Reads, Tables, settled
-from pygateway.translate.result import Policy, Translation
+from pygateway.translate.parameters import class_parameters
+from pygateway.translate.reach import Standing, StandingBuilder
+from pygateway.translate.result import Policy, Problem, Translation
 
 _PORT: Final = 80
 """The port of the default listener."""
+_OF_GATEWAYS: Final = ("gateways", "gateway_classes", "gateway_parameters", "unusable")
+"""The maps of the World that Gateways are made of."""
 
 
 class Translator:
@@ -31,6 +36,9 @@ class Translator:
         self._policy = policy
         self._world = World()
         self._tables = Tables({}, {}, {}, {}, {}, {})
+        self._classes: dict[str, ServiceParameters | Problem] = {}
+        self._standings = StandingBuilder(policy)
+        self._standing = Standing()
         self._routes: Memo[HTTPRoute, RouteResult] = Memo(self._route)
         self._gateway_hosts = GatewayHostsBuilder()
         self._default_hosts = DefaultHostsTranslator(policy)
@@ -42,10 +50,12 @@ class Translator:
         """What the objects of `world` mean. What did not change is the same object as in the translation before."""
         self._tables = tables = self._look_up(world)
         self._world = world
+        self._standing = self._standings.build(world, tables.gateways)
         routes = self._routes.run(world.http_routes, tables)
         gateway_hosts = self._gateway_hosts.build(routes)
         default_hosts = self._default_hosts.translate(world, tables)
-        inputs = (world.gateway_classes, tables.gateways, routes, gateway_hosts, default_hosts)
+        of_gateways = (world.gateway_classes, self._classes, tables.gateways, self._standing.reaches)
+        inputs = (*of_gateways, routes, gateway_hosts, default_hosts)
         if len(inputs) != len(self._inputs) or not all(map(is_, inputs, self._inputs)):
             self._last = self._join(world, routes, gateway_hosts, default_hosts)
             self._inputs = inputs
@@ -53,17 +63,22 @@ class Translator:
         snapshot = msgspec.structs.replace(
             self._last.snapshot, clusters=upstreams.clusters, endpoints=upstreams.endpoints
         )
-        self._last = msgspec.structs.replace(self._last, snapshot=snapshot)
+        self._last = msgspec.structs.replace(self._last, snapshot=snapshot, services=self._standing.services)
         return self._last
 
     def _look_up(self, world: World) -> Tables:
         """What objects may look up; what is equal stays the same object."""
         old, before = self._tables, self._world
         views, grants = old.gateways, old.grants
-        if world.gateways is not before.gateways or world.gateway_classes is not before.gateway_classes:
-            classes = world.gateway_classes
+        if any(getattr(world, field) is not getattr(before, field) for field in _OF_GATEWAYS):
+            self._classes = settled(self._classes, {
+                key: class_parameters(one, world)
+                for key, one in sorted(world.gateway_classes.items())
+                if one.spec.controller_name == self._policy.controller_name
+            })  # fmt: skip
             views = settled(views, {
-                key: gateway_view(world.gateways[key], classes, self._policy) for key in sorted(world.gateways)
+                key: gateway_view(world.gateways[key], self._classes, world, self._policy)
+                for key in sorted(world.gateways)
             })  # fmt: skip
         if world.reference_grants is not before.reference_grants:
             grants = settled(grants, by_namespace(world.reference_grants))
@@ -86,8 +101,9 @@ class Translator:
     ) -> Translation:
         """Everything but clusters and endpoints."""
         everybody = told.Told(dict(default.statuses), {ref: list(some) for ref, some in default.problems.items()})
-        told.classes(everybody, world.gateway_classes, self._policy)
-        told.gateways(everybody, self._tables.gateways, world, told.attached(routes), self._policy)
+        told.classes(everybody, world.gateway_classes, self._classes)
+        gateways = told.Gateways(self._tables.gateways, self._standing.reaches)
+        told.gateways(everybody, gateways, world, told.attached(routes), self._policy)
         told.routes(everybody, routes, world, ours.losses)
         listeners = {**self._gateway_listeners(ours), LISTENER: self._default_listener(default)}
         before = self._last
@@ -105,7 +121,7 @@ class Translator:
             each.key: ir.Listener(
                 name=each.key,
                 port=each.spec.port,
-                bind=self._policy.bind(each.spec.port),
+                bind=self._bind(key, each),
                 hostname=each.hostname,
                 group=key,
                 order=(0, one.gateway.metadata.creation_timestamp, key),
@@ -116,6 +132,11 @@ class Translator:
             for each in one.listeners
             if each.serves
         }
+
+    def _bind(self, key: str, listener: ListenerView) -> int:
+        """The local port of a listener of the Gateway `key`; 0 while it has none."""
+        reach = self._standing.reaches.get(key)
+        return self._policy.bind(listener.spec.port) if reach is None else reach.bind(listener)
 
     def _default_listener(self, default: DefaultHosts) -> ir.Listener:
         """Always there; Ingress and APISIX objects are served on it, after the Gateways' own hostnames."""
