@@ -1,0 +1,159 @@
+"""What a status shall be, given what it is. Pure: our part is changed, everything else stays as it was.
+
+Lists that several controllers share are `status.parents` of routes (entries are known by their controllerName) and
+conditions (by their type).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from pygateway.resources.gateway import GROUP
+from pygateway.translate.result import (
+    Condition,
+    GatewayStatus,
+    IngressStatus,
+    ListenerStatus,
+    RouteStatus,
+    Status,
+)
+
+Json = dict[str, Any]
+
+_OURS: Final = frozenset(
+    ("Accepted", "Programmed", "ResolvedRefs", "PartiallyInvalid", "Conflicted", "ResourcesAvailable")
+)
+"""Types of conditions that we write somewhere. Where they are not wanted (any more) they go; others' stay."""
+_TIME: Final = "lastTransitionTime"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """`controller` is our controllerName, `namespace` the object's, `now` the time as conditions have it."""
+
+    controller: str
+    namespace: str
+    now: str
+
+
+def changes(wanted: Status, current: Json, facts: Facts) -> Json:
+    """The fields of the status that differ, whole, as a merge patch takes them; empty when all is right."""
+    if isinstance(wanted, RouteStatus):
+        made: Json = {"parents": _parents(wanted, _list(current, "parents"), facts)}
+    elif isinstance(wanted, IngressStatus):
+        return _balanced([_address(one) for one in _plain(wanted.load_balancer.ingress)], current)
+    else:
+        made = _plain(wanted)
+        made["conditions"] = _conditions(wanted.conditions, _list(current, "conditions"), facts.now)
+    if isinstance(wanted, GatewayStatus):
+        made["listeners"] = _listeners(wanted.listeners, _list(current, "listeners"), facts.now)
+    return {field: value for field, value in made.items() if value != (current.get(field) or [])}
+
+
+def withdrawn(said: Status, current: Json, facts: Facts) -> Json:
+    """What is to change when the object is no longer ours: of what it has, that goes which is exactly as we `said`."""
+    if isinstance(said, RouteStatus):
+        return changes(RouteStatus(()), current, facts)
+    if isinstance(said, IngressStatus):
+        ours = [_address(one) for one in _plain(said.load_balancer.ingress)]
+        return _balanced([one for one in _ingress(current) if _address(one) not in ours], current)
+    left: Json = {}
+    for field, value in _plain(said).items():
+        there = _list(current, field)
+        kept = [one for one in there if _timeless(one) not in value]
+        if kept != there:
+            left[field] = kept
+    return left
+
+
+def _plain(value: object) -> Any:
+    """As JSON has it: without what is not given."""
+    return _without_none(msgspec.to_builtins(value))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _timeless(value: Any) -> Any:
+    """Without the times of conditions, at any depth."""
+    if isinstance(value, dict):
+        return {key: _timeless(item) for key, item in value.items() if key != _TIME}
+    return [_timeless(item) for item in value] if isinstance(value, list) else value
+
+
+def _list(current: Mapping[str, Any], field: str) -> list[Any]:
+    value = current.get(field)
+    return value if isinstance(value, list) else []
+
+
+def _conditions(wanted: Iterable[Condition], current: list[Any], now: str) -> list[Any]:
+    """Each in the place of the one of its type. The time is kept until the status changes."""
+    left: dict[object, Json] = {one.type: {**_plain(one), _TIME: now} for one in wanted}
+    merged: list[Any] = []
+    for one in current:
+        kind = one.get("type") if isinstance(one, dict) else None
+        ours = left.pop(kind, None)
+        if ours is not None:
+            if one.get("status") == ours["status"] and one.get(_TIME):
+                ours[_TIME] = one[_TIME]
+            merged.append(ours)
+        elif kind not in _OURS:
+            merged.append(one)
+    return [*merged, *left.values()]
+
+
+def _listeners(wanted: tuple[ListenerStatus, ...], current: list[Any], now: str) -> list[Json]:
+    before = {one.get("name"): one for one in current if isinstance(one, dict)}
+    return [
+        {**_plain(one), "conditions": _conditions(one.conditions, _list(before.get(one.name, {}), "conditions"), now)}
+        for one in wanted
+    ]
+
+
+def _parents(wanted: RouteStatus, current: list[Any], facts: Facts) -> list[Any]:
+    """Our entries in their places, new ones at the end; those for parents that are no longer named go."""
+    left = {_key(_plain(one.parent_ref), facts): one for one in wanted.parents}
+    merged: list[Any] = []
+    for entry in current:
+        if not isinstance(entry, dict) or entry.get("controllerName") != facts.controller:
+            merged.append(entry)
+            continue
+        ours = left.pop(_key(entry.get("parentRef") or {}, facts), None)
+        if ours is not None:
+            conditions = _conditions(ours.conditions, _list(entry, "conditions"), facts.now)
+            merged.append({**_plain(ours), "conditions": conditions})
+    added = [{**_plain(one), "conditions": _conditions(one.conditions, [], facts.now)} for one in left.values()]
+    return [*merged, *added]
+
+
+def _key(ref: Json, facts: Facts) -> tuple[object, ...]:
+    """A parentRef's meaning: the API server writes defaults, files and others may leave them out."""
+    return (
+        ref.get("group", GROUP),
+        ref.get("kind", "Gateway"),
+        ref.get("namespace") or facts.namespace,
+        ref.get("name"),
+        ref.get("sectionName"),
+        ref.get("port"),
+    )
+
+
+def _ingress(current: Json) -> list[Any]:
+    balancer = current.get("loadBalancer")
+    return _list(balancer, "ingress") if isinstance(balancer, dict) else []
+
+
+def _address(entry: Any) -> Any:
+    """Without empty fields, and without `ports`, which others may have added."""
+    return {key: entry[key] for key in ("ip", "hostname") if entry.get(key)} if isinstance(entry, dict) else entry
+
+
+def _balanced(wanted: list[Any], current: Json) -> Json:
+    """The whole list belongs to whoever serves the class."""
+    there = _ingress(current)
+    if [_address(one) for one in wanted] == [_address(one) for one in there]:
+        return {}
+    return {"loadBalancer": {"ingress": wanted or None}}
