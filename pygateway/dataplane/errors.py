@@ -69,6 +69,8 @@ NO_ENDPOINT: Final = ProxyError("no-endpoint", UPSTREAM, 503, "UH")
 CONNECT_FAILED: Final = ProxyError("connect-failed", UPSTREAM, 502, "UF", UNSENT)
 CONNECT_TIMEOUT: Final = ProxyError("connect-timeout", UPSTREAM, 504, "UC", UNSENT)
 UPSTREAM_RESET: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
+UPSTREAM_SILENT: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
+"""The same before a byte of the answer: on a kept connection the usual race with a backend that closes it."""
 TUNNEL_TIMEOUT: Final = ProxyError("tunnel-timeout", DOWNSTREAM, 0, "TI")
 
 

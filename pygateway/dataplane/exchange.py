@@ -16,12 +16,12 @@ from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import (
     CLIENT_GONE,
-    CONNECT_TIMEOUT,
     NO_ENDPOINT,
     NO_ROUTE,
     OVERLOAD,
     REQUEST_TIMEOUT,
     UPSTREAM,
+    UPSTREAM_SILENT,
     ProxyError,
     bad_response,
     may_retry,
@@ -34,6 +34,7 @@ from pygateway.dataplane.hopbyhop import keeps_id
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.retrying import GIVE_UP, NO_PEERS, Retrying
 from pygateway.dataplane.route import FORWARD, NO_FILTERS, REDIRECT, Limits, RouteHandler, Share
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.upstream.cluster import Cluster
@@ -44,7 +45,6 @@ from pygateway.routing.table import CompiledRoute
 
 IDEMPOTENT_METHODS: Final = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 """RFC 9110 section 9.2.2."""
-NO_PEERS: Final[list[Peer]] = []
 NO_LINES: Final[list[bytes]] = []
 
 
@@ -64,7 +64,8 @@ class Exchange(Stream):
     _peer: Peer | None = None
     _upstream: Upstream | None = None
     _connecting: Connecting | None = None
-    _tried: list[Peer] = NO_PEERS
+    _retrying: Retrying | None = None
+    _opened: bool = False
     _upgrade: str = ""
     _started: float
     _sent_at: float = 0.0
@@ -152,9 +153,13 @@ class Exchange(Stream):
 
     def _try(self, cluster: Cluster, limits: Limits) -> None:
         """One try: the next endpoint that was not tried yet, on an idle connection or a new one."""
-        peer = cluster.balancer.pick(self._tried)
+        retrying = self._retrying
+        peer = cluster.balancer.pick(NO_PEERS) if retrying is None else retrying.pick(cluster)
         if peer is None:
-            self._fail(NO_ENDPOINT)
+            if retrying is None:
+                self._fail(NO_ENDPOINT)
+            else:
+                self._wait(retrying, retrying.pause(), NO_ENDPOINT)
             return
         self._peer = peer
         self.upstream = peer.name
@@ -162,7 +167,7 @@ class Exchange(Stream):
         peer.active += 1
         wheel = self.ctx.wheel
         self._try_deadline = wheel.now + limits.backend if limits.backend > 0.0 else NEVER
-        connection = peer.take(wheel)
+        connection = peer.take(wheel) if retrying is None or not retrying.fresh else None
         if connection is not None:
             cluster.reused += 1
             self._send(connection)
@@ -177,6 +182,7 @@ class Exchange(Stream):
 
     def on_connected(self, upstream: Upstream) -> None:
         self._connecting = None
+        self._opened = True
         if self._cluster is not None:
             self._cluster.opened += 1
         self._send(upstream)
@@ -340,31 +346,61 @@ class Exchange(Stream):
             self._finish()
             self.server.close()
             return
+        stale = error is UPSTREAM_SILENT and not self._opened
+        self._opened = False
         if cluster is not None and peer is not None:
             cluster.failures.add(error.kind)
-            cluster.outliers.failed(peer, cluster.members)
+            if not stale:  # closing a connection that nobody used is no sign of ill health
+                cluster.outliers.failed(peer, cluster.members)
         self._let_go()
         limits = self._limits
-        if cluster is None or limits is None or not self._may_try_again(error, limits, peer):
+        if cluster is None or limits is None or self._responding:
+            self._fail(error)
+        else:
+            self._retry(cluster, limits, error, peer, stale)
+
+    def _retry(self, cluster: Cluster, limits: Limits, error: ProxyError, peer: Peer | None, stale: bool) -> None:
+        """Another try, now or after a pause, where that is safe and there is one left."""
+        if not may_retry(error, self.head.method in IDEMPOTENT_METHODS, self._body_passed_on):
             self._fail(error)
             return
-        cluster.retries += 1
-        self._try(cluster, limits)
+        retrying = self._retrying
+        if retrying is None:
+            retrying = self._retrying = Retrying()
+        if stale and peer is not None:
+            retrying.after_stale(peer)
+            pause = 0.0
+        else:
+            more = self.attempts - retrying.free <= limits.attempts
+            pause = retrying.after(error, peer, cluster.members, more)
+        if pause == 0.0:
+            self._try_again()
+        else:
+            self._wait(retrying, pause, error)
 
-    def _may_try_again(self, error: ProxyError, limits: Limits, peer: Peer | None) -> bool:
-        """Whether another try is allowed, safe, and there is somewhere to try."""
-        if self._responding or self.attempts > limits.attempts:
-            return False
-        if not may_retry(error, self.head.method in IDEMPOTENT_METHODS, self._body_passed_on):
-            return False
-        if peer is not None:
-            self._tried = [*self._tried, peer]
+    def _wait(self, retrying: Retrying, pause: float, error: ProxyError) -> None:
+        """Try again after a pause, unless the route allows no retries or the time to connect is over."""
+        limits = self._limits
         cluster = self._cluster
-        if cluster is not None and len(cluster.members) <= len(self._tried) and error is not CONNECT_TIMEOUT:
-            # Every endpoint had its try. A single one is asked again: a kept connection that it closed is the usual
-            # fault.
-            self._tried = NO_PEERS
-        return True
+        if pause == GIVE_UP or limits is None or cluster is None or limits.attempts == 0:
+            self._fail(error)
+            return
+        longest = limits.connect or cluster.connect_timeout
+        if longest > 0.0 and perf_counter() - self._started + pause > longest:
+            self._fail(error)
+            return
+        if not self._ended:
+            self.server.pause()
+        retrying.wait(self.ctx.loop.call_later(pause, self._try_again))
+
+    def _try_again(self) -> None:
+        cluster = self._cluster
+        limits = self._limits
+        if cluster is not None and limits is not None:
+            cluster.retries += 1
+            if not self._ended:
+                self.server.resume()  # a try that must connect first pauses it again
+            self._try(cluster, limits)
 
     def on_client_error(self, error: ProxyError) -> None:
         """The client left, or must be left. An answer is owed where it can still be given."""
@@ -410,6 +446,8 @@ class Exchange(Stream):
         if self._connecting is not None:
             self._connecting.abandon()
             self._connecting = None
+        if self._retrying is not None:
+            self._retrying.stop()
         upstream = self._upstream
         self._let_go()
         if upstream is not None:

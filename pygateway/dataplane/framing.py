@@ -70,8 +70,8 @@ class Downstream(Timed):
         """Call the exchange's `on_request_timeout` when `deadline` (on the wheel's clock) passes."""
         raise NotImplementedError
 
-    def drain(self, close_idle: bool) -> None:
-        """No further request after the one being answered; `close_idle`: close now if there is none."""
+    def drain(self) -> None:
+        """No further request after the one being answered; close now if there is none."""
         raise NotImplementedError
 
     def cut(self) -> None:

@@ -42,6 +42,24 @@ class Acceptor:
             self._server.close()
             self._server = None
 
+    def rest(self) -> list[socket.socket]:
+        """Take everything that waits in the queue now. Stopping alone would leave it there, which is right only while
+        somebody else goes on with the queue."""
+        found: list[socket.socket] = []
+        try:
+            while len(found) < BACKLOG:
+                found.append(self._sock.accept()[0])
+        except OSError:  # nobody waits (or there is no descriptor left for them)
+            pass
+        return found
+
+    async def take(self, sock: socket.socket) -> None:
+        """Serve a connection that was accepted by hand."""
+        try:
+            await self._ctx.loop.connect_accepted_socket(self.make, sock)
+        except OSError:
+            sock.close()
+
     def make(self) -> asyncio.Protocol:
         """A protocol for one accepted connection (asyncio asks for its own base class in types only)."""
         return cast(asyncio.Protocol, ServerConnection(self._ctx, self.port))

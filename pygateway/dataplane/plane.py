@@ -33,6 +33,7 @@ class DataPlane:
     _clusters: dict[str, Cluster]
     _ports: dict[int, Port]
     _acceptors: list[Acceptor]
+    _arriving: set[asyncio.Task[None]]
     _compiler: RouteCompiler
     _ticker: asyncio.TimerHandle | None
 
@@ -55,6 +56,7 @@ class DataPlane:
         self._clusters = {}
         self._ports = {}
         self._acceptors = []
+        self._arriving = set()
         self._compiler = RouteCompiler(self.ctx, self._clusters)
         self._ticker = None
         self.tick()
@@ -70,6 +72,8 @@ class DataPlane:
         for name, endpoints in update.endpoints.items():
             if endpoints is not None:
                 self._compiler.cluster(name).set_endpoints(endpoints.members)
+            elif name in self._clusters:
+                self._clusters[name].set_endpoints(())
         touched = set(update.hosts)
         for name, host in update.hosts.items():
             if host is None:
@@ -109,7 +113,9 @@ class DataPlane:
 
     def serve(self, bind: int, sock: socket.socket) -> None:
         """Accept on a listening socket; several may serve one port."""
-        acceptor = Acceptor(self.ctx, self._port(bind), sock)
+        port = self._port(bind)
+        port.left = False
+        acceptor = Acceptor(self.ctx, port, sock)
         self._acceptors.append(acceptor)
         acceptor.start()
 
@@ -120,15 +126,26 @@ class DataPlane:
                 acceptor.stop()
         self._acceptors = [each for each in self._acceptors if not each.stopped]
 
-    def unserve(self, sock_fd: int) -> None:
-        """Accept no more on one socket (by its descriptor here)."""
+    def unserve(self, sock_fd: int, rest: bool = False) -> None:
+        """Accept no more on one socket (by its descriptor here). `rest`: nobody goes on with its queue, so whoever
+        waits in it is still served."""
         for acceptor in self._acceptors:
             if acceptor.fd == sock_fd:
+                if rest:
+                    self._take_rest(acceptor)
                 acceptor.stop()
         self._acceptors = [each for each in self._acceptors if not each.stopped]
 
+    def leave(self, bind: int) -> None:
+        """A port is given up: no connection outlives the answer under way, lest a later Gateway on the port inherit
+        it."""
+        port = self._port(bind)
+        port.left = True
+        for connection in list(port.connections):
+            connection.drain()
+
     def announce_drain(self) -> None:
-        """From now on every response says `Connection: close`; connections are still accepted."""
+        """From now on every response says `Connection: close`; connections are still accepted, and idle ones stay."""
         self.ctx.draining = True
 
     async def drain(self, grace: float) -> None:
@@ -136,11 +153,11 @@ class DataPlane:
         soon as no connection is left. Whoever calls sets the deadline."""
         self.ctx.draining = True
         until = self.ctx.loop.time() + grace
-        while self.ctx.connections:
-            close_idle = self.ctx.loop.time() >= until
-            for port in self._ports.values():
-                for connection in list(port.connections):
-                    connection.drain(close_idle)
+        while self.ctx.connections or self._arriving:
+            if self.ctx.loop.time() >= until:
+                for port in self._ports.values():
+                    for connection in list(port.connections):
+                        connection.drain()
             await asyncio.sleep(TICK)
         self.ctx.log.flush()
 
@@ -168,6 +185,12 @@ class DataPlane:
             self._slot, self._generation, self._apply_seconds, ctx.connections, ctx.accepted, routes, clusters,
             dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost,
         )  # fmt: skip
+
+    def _take_rest(self, acceptor: Acceptor) -> None:
+        for sock in acceptor.rest():
+            task = self.ctx.loop.create_task(acceptor.take(sock))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
 
     def _port(self, bind: int) -> Port:
         port = self._ports.get(bind)

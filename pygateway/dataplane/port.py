@@ -11,13 +11,14 @@ from pygateway.routing.table import PortTable, compile_port
 class Port:
     """`bind` is where it listens, `declared` what the listeners call it (the two differ where privileges or a Service
     stand between). `table` is swapped by one assignment; an exchange keeps what it matched. `unknown` stands for a
-    client whose address is not known yet."""
+    client whose address is not known yet; `left`: the port was given up."""
 
     ctx: Context
     bind: int
     declared: int
     table: PortTable
     connections: dict[Downstream, None]
+    left: bool
     unknown: Forwarding
 
     def __init__(self, ctx: Context, bind: int) -> None:
@@ -26,6 +27,7 @@ class Port:
         self.declared = bind
         self.table = compile_port([], {})
         self.connections = {}
+        self.left = False
         self.unknown = Forwarding("", b"http", ctx.config.trusted, ctx.config.via)
 
     def forwarding(self, peername: object) -> Forwarding:

@@ -7,6 +7,7 @@ four bytes of length, big-endian, before each message.
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +58,9 @@ class Packets:
                     socket.send_fds(self.sock, [message], [one.fileno() for one in attached])
                 except BlockingIOError:
                     return
-                except OSError:
-                    self.discard()
+                except OSError as error:
+                    if error.errno != errno.ETOOMANYREFS:  # more sockets under way than files may be open: in a moment
+                        self.discard()
                     return
             self._waiting.popleft()
             _close(attached if give else ())

@@ -55,17 +55,24 @@ class Release(msgspec.Struct, tag="release"):
 
 
 class Unbind(msgspec.Struct, tag="unbind"):
-    """To a worker: nothing listens on `port` any more."""
+    """To a worker: `port` is given up. Serve who still waits in its queues, and close them."""
 
     port: int
 
 
+class Announce(msgspec.Struct, tag="announce"):
+    """To a worker: the gateway is about to stop. Go on, but let every answer be the last of its connection, so that
+    clients come to another gateway with the next one."""
+
+
 class Drain(msgspec.Struct, tag="drain"):
     """Stop gently. A worker stops accepting, closes idle connections after `grace` seconds and exits when none is
-    left, or after `timeout` seconds; control says that it is not ready."""
+    left, or after `timeout` seconds; control says that it is not ready. `last`: nobody takes the worker's queues over,
+    so it serves who still waits in them."""
 
     grace: float
     timeout: float
+    last: bool = False
 
 
 class Ports(msgspec.Struct, tag="ports"):
@@ -135,7 +142,7 @@ class Counters(msgspec.Struct, tag="counters"):
 
 
 ToControl = StartControl | WorkerLink | Bound | Drain
-ToWorker = StartWorker | ControlLink | Hold | Release | Unbind | Drain
+ToWorker = StartWorker | ControlLink | Hold | Release | Unbind | Announce | Drain
 ToSupervisor = Ports | Serving | Leaving
 Downward = Batch | Ask
 Upward = Hello | Ack | Refused | Draining | Counters

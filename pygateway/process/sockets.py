@@ -2,12 +2,36 @@
 
 The kernel spreads new connections over the sockets of a port, and each socket has a queue of its own. A worker accepts
 from the queues of its slot; whoever stops accepting leaves the queue to the next one, so no connection is lost.
+
+Closing a listening socket resets whoever is in its queue or about to enter it. So a socket goes deaf first: it takes
+no SYN any more, but handshakes that have begun can end. A client that comes too late repeats its SYN after a second.
 """
 
 import contextlib
+import ctypes
 import errno
 import socket
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+SO_ATTACH_FILTER: Final = 26
+SO_DETACH_FILTER: Final = 27
+"""Linux; Python has no names for them. A filter needs no privilege, and is the socket's, whoever holds it."""
+NO_SYN: Final = ctypes.create_string_buffer(
+    b"".join(
+        struct.pack("HBBI", code, yes, no, value)
+        for code, yes, no, value in (
+            (0x30, 0, 0, 13),  # load the byte of the TCP header that holds the flags
+            (0x54, 0, 0, 0x12),  # of them SYN and ACK
+            (0x15, 0, 1, 0x02),  # SYN alone?
+            (0x06, 0, 0, 0),  # drop
+            (0x06, 0, 0, 0xFFFFFFFF),  # take
+        )
+    ),
+    40,
+)
+"""A program for the kernel's packet filter: five instructions of eight bytes."""
 
 
 class Sockets:
@@ -20,18 +44,16 @@ class Sockets:
         self._bound: dict[int, dict[int, list[socket.socket]]] = {}
         self.errors: dict[int, str] = {}
 
-    def ports(self) -> Iterator[int]:
-        yield from self._bound
+    def ports(self) -> list[int]:
+        """What is bound."""
+        return list(self._bound)
 
     def of(self, port: int, slot: int) -> list[socket.socket]:
         """The queues of a slot on a port, one for each address."""
         return self._bound[port][slot]
 
-    def change(self, wanted: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Bind what is wanted and not bound yet, close what is bound and not wanted: (bound now, closed now)."""
-        closed = [port for port in self._bound if port not in wanted]
-        for port in closed:
-            self.close(port)
+    def bind(self, wanted: Iterable[int]) -> list[int]:
+        """Bind what is wanted and not bound yet; what was bound now."""
         self.errors = {}
         added = []
         for port in wanted:
@@ -41,10 +63,24 @@ class Sockets:
                     added.append(port)
                 except OSError as error:
                     self.errors[port] = error.strerror or str(error)
-        return added, closed
+        return added
+
+    def deafen(self, port: int) -> None:
+        """Let no further connection begin on a port. Where the kernel will not, those that begin before it is closed
+        are reset then."""
+        program = struct.pack("HP", len(NO_SYN) // 8, ctypes.addressof(NO_SYN))
+        for sock in self._each(port):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+    def hear(self, port: int) -> None:
+        """Listen again on a port that may have been deafened."""
+        for sock in self._each(port):
+            with contextlib.suppress(OSError):  # it was not
+                sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
     def close(self, port: int) -> None:
-        """Give up a port: connections in its queues are reset."""
+        """Give up a port: once no worker holds them either, connections in its queues are reset."""
         for queues in self._bound.pop(port).values():
             for sock in queues:
                 sock.close()
@@ -52,6 +88,9 @@ class Sockets:
     def close_all(self) -> None:
         for port in list(self._bound):
             self.close(port)
+
+    def _each(self, port: int) -> Iterator[socket.socket]:
+        return (sock for queues in self._bound[port].values() for sock in queues)
 
     def _bind(self, port: int) -> dict[int, list[socket.socket]]:
         queues: dict[int, list[socket.socket]] = {slot: [] for slot in range(self._slots)}

@@ -19,13 +19,14 @@ from pygateway.process import messages as m
 from pygateway.process.children import Child, Patience, Programs, reap
 from pygateway.process.logfile import open_access_log
 from pygateway.process.loop import Loop
+from pygateway.process.ports import SETTLE, Ports
 from pygateway.process.sockets import Sockets, listen, passed_over, probe
 from pygateway.process.workforce import Workforce
 from pygateway.settings import Settings, worker_count
 
 log = logging.getLogger(__name__)
 
-HURRY = m.Drain(grace=0.0, timeout=2.0)
+HURRY = m.Drain(grace=0.0, timeout=2.0, last=True)
 """Ctrl-C: what runs may end, nobody waits for idle connections."""
 SPAWN_AGAIN = 1.0
 """Seconds until another attempt when the system refuses to start a process."""
@@ -44,9 +45,11 @@ class Supervisor:
         self._settings = settings
         self._programs = programs or Programs()
         self._slots = worker_count(settings)
-        self._drain = m.Drain(settings.drain_grace, settings.drain_timeout)
-        self._sockets = Sockets(settings.addresses, self._slots, settings.backlog)
-        self._workforce = Workforce(self._slots, self._sockets, self._drain)
+        self._last = m.Drain(settings.drain_grace, settings.drain_timeout, last=True)
+        self._loop = Loop()
+        sockets = Sockets(settings.addresses, self._slots, settings.backlog)
+        self._workforce = Workforce(self._slots, sockets, m.Drain(settings.drain_grace, settings.drain_timeout))
+        self._ports = Ports(sockets, self._workforce, self._loop)
         self._patience = [Patience() for _ in range(self._slots)]
         self._restarts = 0
         self._serials = itertools.count()
@@ -55,11 +58,10 @@ class Supervisor:
         self._control_patience = Patience()
         self._control_restarts = -1
         self._admin: list[socket.socket] = []
-        self._wanted: list[int] = []
         self._unreaped: dict[int, Child] = {}
         self._stopping = False
+        self._closing = False
         self._at_once = False
-        self._loop = Loop()
 
     def run(self) -> int:
         """Serve until a signal ends it; the exit code."""
@@ -73,8 +75,8 @@ class Supervisor:
         log.info("%s", logs.start_line(self._slots, _ports(self._settings)))
         _allow_open_files()
         actions = {
-            signal.SIGTERM: lambda: self._stop(self._settings.drain_delay, self._drain),
-            signal.SIGINT: lambda: self._stop(0.0, HURRY),
+            signal.SIGTERM: self._stop,
+            signal.SIGINT: self._hurry,
             signal.SIGHUP: self._replace_all,
             signal.SIGUSR2: self._replace_all,
             signal.SIGCHLD: self._reap,
@@ -90,7 +92,7 @@ class Supervisor:
     # Children
 
     def _start_control(self) -> None:
-        if self._stopping:
+        if self._closing:
             return
         child = self._spawn(self._programs.control)
         if child is None:
@@ -99,11 +101,13 @@ class Supervisor:
         self._control = child
         self._control_restarts += 1
         child.send(m.encode(m.StartControl(self._settings, self._control_restarts)), self._admin)
+        if self._stopping:
+            child.send(m.encode(self._last))
         for worker in self._workforce.workers:
             self._join(worker)
 
     def _start_worker(self, slot: int) -> None:
-        if self._stopping:
+        if self._closing:
             return
         child = self._spawn(self._programs.worker, slot, next(self._serials))
         if child is None:
@@ -140,8 +144,7 @@ class Supervisor:
             return
         match m.decode_to_supervisor(packet):
             case m.Ports(ports):
-                self._wanted = ports
-                self._bind()
+                child.send(m.encode(m.Bound(self._ports.want(ports))))
             case m.Serving():
                 self._workforce.serving(child)
                 self._replace_next()
@@ -163,11 +166,11 @@ class Supervisor:
             if not child.draining:
                 self._start_again(child)
             self._replace_next()
-        if self._stopping and not self._workforce.workers:
+        if self._closing and not self._workforce.workers:
             self._loop.stop()
 
     def _start_again(self, child: Child) -> None:
-        if self._stopping or self._workforce.occupied(child.slot):
+        if self._closing or self._workforce.occupied(child.slot):
             return
         self._restarts += 1
         lived = time.monotonic() - child.started
@@ -180,13 +183,15 @@ class Supervisor:
             if child is None:
                 continue
             child.reaped = True
-            if not child.draining and not self._stopping:
+            if not child.draining and not self._closing:
                 how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
                 log.warning("%s (process %d) %s", child.name, pid, how)
 
     # Replacement of workers, one after another
 
     def _replace_all(self) -> None:
+        if self._stopping:
+            return
         log.info("replacing the workers")
         self._replace.extend(slot for slot in range(self._slots) if slot not in self._replace)
         self._replace_next()
@@ -197,7 +202,7 @@ class Supervisor:
             self._replace_next()
 
     def _replace_next(self) -> None:
-        if self._replace and not self._workforce.starting():
+        if self._replace and not self._stopping and not self._workforce.starting():
             self._start_worker(self._replace.popleft())
 
     # Ports
@@ -219,39 +224,46 @@ class Supervisor:
                     if not passed_over(address, error):
                         raise
 
-    def _bind(self) -> None:
-        added, closed = self._sockets.change(self._wanted)
-        for port in closed:
-            self._workforce.unbind(port)
-        for port in added:
-            self._workforce.bind(port)
-        if self._control is not None:
-            errors = self._sockets.errors
-            self._control.send(m.encode(m.Bound({port: errors.get(port, "") for port in self._wanted})))
-
     # The end
 
-    def _stop(self, delay: float, drain: m.Drain) -> None:
+    def _stop(self) -> None:
+        """Unready at once; the rest after the delay. Until then nothing is given up: who dies is started again."""
+        if self._begin_to_stop(self._last):
+            self._workforce.announce()
+            self._loop.later(self._settings.drain_delay, self._close_ports)
+
+    def _hurry(self) -> None:
+        if self._begin_to_stop(HURRY):
+            self._closing = True
+            self._drain_workers(HURRY)
+
+    def _begin_to_stop(self, drain: m.Drain) -> bool:
+        """Say so; False when that was said before, and nobody wants to wait any longer."""
         if self._stopping:
             self._at_once = True
             self._loop.stop()
-            return
+            return False
         log.info("stopping")
         self._stopping = True
         if self._control is not None:
             self._control.send(m.encode(drain))
-        self._loop.later(delay, lambda: self._drain_workers(drain))
+        return True
+
+    def _close_ports(self) -> None:
+        self._closing = True
+        self._ports.deafen_all()
+        self._loop.later(SETTLE, lambda: self._drain_workers(self._last))
 
     def _drain_workers(self, drain: m.Drain) -> None:
         self._workforce.drain_all(drain)
-        self._sockets.close_all()
+        self._ports.close_all()
         self._loop.later(drain.timeout + KILL_AFTER, self._loop.stop)
         if not self._workforce.workers:
             self._loop.stop()
 
     def _end(self) -> None:
         """The end of their links tells those who are left to exit; who does not is killed."""
-        self._sockets.close_all()
+        self._ports.close_all()
         for sock in self._admin:
             sock.close()
         for child in self._unreaped.values():

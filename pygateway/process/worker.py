@@ -34,8 +34,9 @@ class Plane(Protocol):
 
     def apply(self, update: ir.Update) -> None: ...
     def serve(self, bind: int, sock: socket.socket) -> None: ...
-    def unserve(self, sock_fd: int) -> None: ...
-    def stop(self, bind: int | None = None) -> None: ...
+    def unserve(self, sock_fd: int, rest: bool = False) -> None: ...
+    def leave(self, bind: int) -> None: ...
+    def announce_drain(self) -> None: ...
     async def drain(self, grace: float) -> None: ...
     def close(self) -> None: ...
     def counters(self) -> WorkerCounters: ...
@@ -47,18 +48,19 @@ PlaneFactory = Callable[[asyncio.AbstractEventLoop, DataPlaneSettings, int, int]
 
 class Queues:
     """The listening sockets that this worker holds. It accepts from those on whose port the configuration in effect
-    has a listener."""
+    has a listener, or had one: until a port is given up there are clients that come too late, and get an answer."""
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._held: dict[int, dict[int, list[socket.socket]]] = {}
         self._served: dict[socket.socket, int] = {}
         self._binds: dict[str, int] = {}
+        self._open: set[int] = set()
 
     def hold(self, slot: int, port: int, sockets: list[socket.socket]) -> None:
         """Take the queues of a slot on a port."""
         self._held.setdefault(port, {})[slot] = sockets
-        if port in self._binds.values():
+        if port in self._open or port in self._binds.values():
             self._serve(port, sockets)
 
     def release(self, slot: int) -> None:
@@ -67,45 +69,50 @@ class Queues:
             self._drop(by_slot.pop(slot, []))
 
     def unbind(self, port: int) -> None:
-        """The port is no more."""
-        for sockets in self._held.pop(port, {}).values():
-            self._drop(sockets)
+        """The port is no more. Who waits in its queues is still served, also where nobody accepted yet."""
+        self._empty(port)
+        self._plane.leave(port)
 
     def follow(self, update: ir.Update) -> None:
-        """Open and close ports as listeners come and go."""
-        before = set(self._binds.values())
+        """Open ports as listeners come."""
+        if not update.listeners:
+            return
         for key, listener in update.listeners.items():
             if listener is None:
                 self._binds.pop(key, None)
             else:
                 self._binds[key] = listener.bind
-        after = set(self._binds.values())
-        for port in before - after:
-            for sockets in self._held.get(port, {}).values():
-                self._stop(sockets)
-        for port in after - before:
+        for port in set(self._binds.values()) - self._open:
             for sockets in self._held.get(port, {}).values():
                 self._serve(port, sockets)
 
-    def close(self) -> None:
-        """Accept no more."""
+    def close(self, *, last: bool) -> None:
+        """Accept no more. The queues go to others, unless these are `last`."""
         for port in list(self._held):
-            self.unbind(port)
+            if last:
+                self._empty(port)
+            for sockets in self._held.pop(port, {}).values():
+                self._drop(sockets)
+
+    def _empty(self, port: int) -> None:
+        for sockets in self._held.pop(port, {}).values():
+            self._serve(port, sockets)
+            self._drop(sockets, rest=True)
+        self._open.discard(port)
 
     def _serve(self, port: int, sockets: list[socket.socket]) -> None:
+        self._open.add(port)
         for sock in sockets:
+            if sock in self._served:
+                continue
             served = sock.dup()  # the data plane closes what it was given
             self._served[sock] = served.fileno()
             self._plane.serve(port, served)
 
-    def _stop(self, sockets: list[socket.socket]) -> None:
+    def _drop(self, sockets: list[socket.socket], *, rest: bool = False) -> None:
         for sock in sockets:
             if sock in self._served:
-                self._plane.unserve(self._served.pop(sock))
-
-    def _drop(self, sockets: list[socket.socket]) -> None:
-        self._stop(sockets)
-        for sock in sockets:
+                self._plane.unserve(self._served.pop(sock), rest)
             sock.close()
 
 
@@ -161,8 +168,10 @@ class Worker:
                 self._queues.release(slot)
             case m.Unbind(port):
                 self._queues.unbind(port)
-            case m.Drain(grace, timeout):
-                self._drain(grace, timeout)
+            case m.Announce():
+                self._plane.announce_drain()
+            case m.Drain(grace, timeout, last):
+                self._drain(grace, timeout, last=last)
 
     def _start(self, settings: Settings, slot: int) -> None:
         logs.set_up(f"worker {slot}", settings.log_level, settings.log_format)
@@ -187,12 +196,12 @@ class Worker:
             self._exit(0)
         elif self._draining is None:
             self._supervisor.send(m.encode(m.Leaving()))
-            self._drain(self._settings.drain_grace, self._settings.drain_timeout)
+            self._drain(self._settings.drain_grace, self._settings.drain_timeout, last=False)
 
-    def _drain(self, grace: float, timeout: float) -> None:
+    def _drain(self, grace: float, timeout: float, *, last: bool) -> None:
         if self._draining is not None:
             return
-        self._queues.close()
+        self._queues.close(last=last)
         self._tell(m.Draining())
         self._draining = self._loop.create_task(self._finish(grace, timeout))
 

@@ -19,11 +19,14 @@ class Workforce:
         self._sockets = sockets
         self._drain = drain
         self._accepting: dict[int, Child] = {}
+        self._announced = False
         self.workers: list[Child] = []
 
     def add(self, worker: Child) -> None:
         """A worker was started: it gets its queues, and accepts when it has the configuration."""
         self.workers.append(worker)
+        if self._announced:
+            worker.send(m.encode(m.Announce()))
         for port in self._sockets.ports():
             self._hold(worker, worker.slot, port)
 
@@ -64,9 +67,15 @@ class Workforce:
                 self._hold(worker, slot, port)
 
     def unbind(self, port: int) -> None:
-        """A port was given up."""
+        """A port is given up, and who waits in its queues is served by those who accept from them."""
         for worker in self.workers:
             worker.send(m.encode(m.Unbind(port)))
+
+    def announce(self) -> None:
+        """The end is near: all go on, but let every answer be the last of its connection."""
+        self._announced = True
+        for worker in self.workers:
+            worker.send(m.encode(m.Announce()))
 
     def drain_all(self, drain: m.Drain) -> None:
         """All finish; nobody takes over."""

@@ -170,8 +170,8 @@ class Backend:
         self._wires: list[Wire] = []
         self.port = 0
 
-    async def start(self) -> Self:
-        self._server = await asyncio.start_server(self._on_connection, "127.0.0.1", 0)
+    async def start(self, port: int = 0) -> Self:
+        self._server = await asyncio.start_server(self._on_connection, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from pygateway import ir
+from pygateway.dataplane.retrying import PAUSES
 from tests.dataplane.harness import Gateway, error, route, story
 
 
@@ -45,7 +46,7 @@ async def test_no_endpoints_is_503() -> None:
 
 
 @story
-async def test_a_backend_that_refuses_is_502_after_every_endpoint_had_its_try() -> None:
+async def test_a_backend_that_refuses_is_502_after_every_endpoint_had_its_try_and_four_pauses() -> None:
     async with Gateway(backends=2) as gateway:
         for backend in gateway.backends:
             backend.stop()
@@ -53,7 +54,7 @@ async def test_a_backend_that_refuses_is_502_after_every_endpoint_had_its_try() 
         await client.send("GET / HTTP/1.1", "Host: a")
         await client.expect_response(502, error(502))
         line = (await gateway.logged())[0]
-        assert (line["flag"], line["reason"], line["attempts"]) == ("UF", "connect-failed", 3)
+        assert (line["flag"], line["reason"], line["attempts"]) == ("UF", "connect-failed", 2 + len(PAUSES))
 
 
 @story

@@ -1,6 +1,7 @@
 """Messages between processes: whole, in order, with what is attached to them, however the bytes arrive."""
 
 import asyncio
+import errno
 import itertools
 import os
 import socket
@@ -44,6 +45,22 @@ class TestPackets:
         assert [theirs.receive(), theirs.receive(), theirs.receive()] == [(b"one", []), (b"two", []), None]
         ours.close()
         assert theirs.receive() == (b"", [])
+        theirs.close()
+
+    def test_when_too_many_sockets_are_under_way_the_packet_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The kernel never refuses this to root, who may be running the test."""
+        ours, theirs = packets()
+
+        def refuse(*_: object) -> int:
+            raise OSError(errno.ETOOMANYREFS, "Too many references")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "send_fds", refuse)
+            ours.send(b"one")
+        assert ours.waiting
+        ours.flush()
+        assert theirs.receive() == (b"one", [])
+        ours.close()
         theirs.close()
 
     def test_an_attached_socket_is_the_same_socket_and_is_not_inherited(self) -> None:

@@ -138,6 +138,15 @@ def test_a_new_port_reaches_owners_adopters_and_those_who_start_but_not_those_wh
     assert sibling.told == old.told == []
 
 
+def test_that_the_end_is_near_is_told_to_all_and_to_those_who_come_after() -> None:
+    story = Story(2)
+    serving, dead = story.up(0), story.up(1)
+    story.workforce.announce()
+    assert serving.told[-1] == dead.told[-1] == m.Announce()
+    story.workforce.remove(dead)
+    assert m.Announce() in story.start(1).told
+
+
 def test_at_the_end_all_finish_and_those_who_only_start_are_killed() -> None:
     story = Story(2)
     serving, starting = story.up(0), story.start(1)
@@ -173,7 +182,7 @@ class TestPatience:
 class TestSockets:
     def test_each_slot_has_a_queue_of_its_own_on_the_same_port(self, free_port: int) -> None:
         sockets = Sockets(("127.0.0.1",), 2, 16)
-        assert sockets.change([free_port]) == ([free_port], [])
+        assert sockets.bind([free_port]) == [free_port]
         queues = [sockets.of(free_port, slot) for slot in range(2)]
         assert {sock.getsockname() for queue in queues for sock in queue} == {("127.0.0.1", free_port)}
         assert len({sock.fileno() for queue in queues for sock in queue}) == 2
@@ -181,28 +190,29 @@ class TestSockets:
 
     def test_a_port_that_another_program_shares_is_refused(self, free_port: int) -> None:
         other = Sockets(("127.0.0.1",), 1, 16)
-        other.change([free_port])
+        other.bind([free_port])
         sockets = Sockets(("127.0.0.1",), 1, 16)
-        assert sockets.change([free_port]) == ([], [])
+        assert sockets.bind([free_port]) == []
         assert sockets.errors == {free_port: "Address already in use"}
         other.close_all()
-        assert sockets.change([free_port]) == ([free_port], [])
+        assert sockets.bind([free_port]) == [free_port]
         assert sockets.errors == {}
         sockets.close_all()
 
-    def test_a_port_no_longer_wanted_is_closed_and_others_are_not_touched(self, free_port: int) -> None:
+    def test_a_port_that_cannot_be_bound_leaves_the_others_alone(self, free_port: int) -> None:
         sockets = Sockets(("127.0.0.1",), 1, 16)
-        sockets.change([free_port])
+        sockets.bind([free_port])
         [kept] = sockets.of(free_port, 0)
         with socket.create_server(("127.0.0.1", 0)) as taken:
-            sockets.change([free_port, taken.getsockname()[1]])
+            sockets.bind([free_port, taken.getsockname()[1]])
         assert sockets.of(free_port, 0) == [kept]
-        assert sockets.change([]) == ([], [free_port])
+        sockets.close(free_port)
+        assert sockets.ports() == []
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", free_port))
 
     def test_a_half_bound_port_is_undone(self, free_port: int) -> None:
         sockets = Sockets(("127.0.0.1", "192.0.2.1"), 2, 16)
-        assert sockets.change([free_port]) == ([], [])
+        assert sockets.bind([free_port]) == []
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", free_port))

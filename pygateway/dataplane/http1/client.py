@@ -11,7 +11,14 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.errors import BACKEND_TIMEOUT, IDLE_TIMEOUT, UPSTREAM_RESET, ProxyError, bad_response
+from pygateway.dataplane.errors import (
+    BACKEND_TIMEOUT,
+    IDLE_TIMEOUT,
+    UPSTREAM_RESET,
+    UPSTREAM_SILENT,
+    ProxyError,
+    bad_response,
+)
 from pygateway.dataplane.framing import NO_BODY, UNKNOWN_LENGTH, RequestOut, Stream
 from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
 from pygateway.dataplane.http1.head import BadMessage
@@ -113,7 +120,8 @@ class ClientConnection(Connection):
         elif state == UNTIL_CLOSE and exc is None:
             stream.on_response_end(NO_LINES)
         else:
-            stream.on_upstream_error(UPSTREAM_RESET)
+            silent = state == HEAD and not self._buffer
+            stream.on_upstream_error(UPSTREAM_SILENT if silent else UPSTREAM_RESET)
 
     def pause_writing(self) -> None:
         self._blocked = True

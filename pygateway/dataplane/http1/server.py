@@ -79,6 +79,7 @@ class ServerConnection(Answering):
         ctx.accepted += 1
         ctx.connections += 1
         self.port.connections[self] = None
+        self._closing = self.port.left
         limit = ctx.config.max_connections
         self.state = HEAD
         if limit > 0 and ctx.connections > limit:
@@ -309,10 +310,9 @@ class ServerConnection(Answering):
 
     # Called by the listener.
 
-    def drain(self, close_idle: bool) -> None:
-        """No further request after the one being answered; an idle connection is closed only if asked."""
+    def drain(self) -> None:
         self._closing = True
-        if close_idle and self.exchange is None and self.state == HEAD and not self._buffer:
+        if self.exchange is None and self.state == HEAD and not self._buffer:
             self.close()
 
     # Deadlines.

@@ -70,13 +70,13 @@ class Cluster:
             peer.weight = max(endpoint.weight, 1)
             self._apply(peer)
             peers[key] = peer
-        for key, peer in self.peers.items():
-            if key not in peers:
-                peer.remove()
-                self.outliers.restore(peer)
+        gone = [peer for key, peer in self.peers.items() if key not in peers]
         self.peers = peers
         self.members = list(peers.values())
         self.balancer.update(self.members)
+        for peer in gone:
+            peer.remove()
+            self.outliers.restore(peer)
 
     def counters(self) -> ClusterCounters:
         idle = sum(len(peer.idle) for peer in self.members)

@@ -6,7 +6,15 @@ changes; one that left the endpoints closes its idle connections at once and its
 """
 
 from pygateway.dataplane.framing import Upstream
-from pygateway.dataplane.wheel import Wheel
+from pygateway.dataplane.wheel import Timed, Wheel
+
+
+class Opening(Timed):
+    """A connection that is being opened to a peer."""
+
+    def give_up(self) -> None:
+        """The peer is gone: who waits for the connection hears that it failed, soon but not within this call."""
+        raise NotImplementedError
 
 
 class Connection(Upstream):
@@ -39,6 +47,7 @@ class Peer:
     name: str
     host: bytes
     idle: list[Connection]
+    opening: dict[Opening, None]
     active: int
     failures: int
     ejected: bool
@@ -58,6 +67,7 @@ class Peer:
         self.name = f"{literal}:{port}"
         self.host = self.name.encode()
         self.idle = []
+        self.opening = {}
         self.active = 0
         self.failures = 0
         self.ejected = False
@@ -97,9 +107,12 @@ class Peer:
             self.idle.remove(connection)
 
     def remove(self) -> None:
-        """The endpoint is gone: no further exchange goes there."""
+        """The endpoint is gone: no further exchange goes there. Who is still connecting need not wait for the
+        timeout."""
         self.removed = True
         idle = self.idle
         self.idle = []
         for connection in idle:
             connection.close()
+        for opening in self.opening:
+            opening.give_up()

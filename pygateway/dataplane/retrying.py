@@ -1,0 +1,88 @@
+"""Whether a request is tried again after a try failed, and when. Decisions only: `exchange` does the rest.
+
+    a kept connection closed before a byte of the answer     once at once on a new connection, for free
+    an endpoint refused the connection                        at once while there are others; then short pauses,
+                                                              because backends that roll may be replaced any moment
+    anything else                                             at once, as often as the route allows
+
+What may not be repeated safely (`errors.may_retry`) does not come here.
+"""
+
+import asyncio
+from typing import Final
+
+from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyError
+from pygateway.dataplane.upstream.cluster import Cluster
+from pygateway.dataplane.upstream.peer import Peer
+
+PAUSES: Final = (0.025, 0.05, 0.1, 0.2)
+"""Seconds before each further round when every endpoint refuses."""
+GIVE_UP: Final = -1.0
+NO_PEERS: Final[list[Peer]] = []
+
+
+class Retrying:
+    """What an exchange knows of its failed tries; most never have one.
+
+    `tried`: endpoints that had their try in this round. `fresh`: kept connections have proved unreliable. `free`: a
+    try beyond those of the route."""
+
+    tried: list[Peer]
+    fresh: bool
+    free: int
+    _pauses: int
+    _timer: asyncio.TimerHandle | None
+
+    def __init__(self) -> None:
+        self.tried = NO_PEERS
+        self.fresh = False
+        self.free = 0
+        self._pauses = 0
+        self._timer = None
+
+    def after_stale(self, peer: Peer) -> None:
+        """A kept connection turned out closed. That happens once: from now on each try opens its own."""
+        self.tried = [*self.tried, peer]
+        self.fresh = True
+        self.free += 1
+
+    def pick(self, cluster: Cluster) -> Peer | None:
+        """The next endpoint of those that are known now; another round begins when all had their try."""
+        peer = cluster.balancer.pick(self.tried)
+        if peer is None and self.tried:
+            self.tried = NO_PEERS
+            peer = cluster.balancer.pick(NO_PEERS)
+        return peer
+
+    def after(self, error: ProxyError, peer: Peer | None, members: list[Peer], more: bool) -> float:
+        """Seconds until the next try; GIVE_UP: the error stands. `more`: the route allows another one."""
+        if peer is not None:
+            self.tried = [*self.tried, peer]
+        if error is CONNECT_FAILED or error is CONNECT_TIMEOUT:
+            if more and self._somebody_left(members):
+                return 0.0
+            return GIVE_UP if error is CONNECT_TIMEOUT else self.pause()
+        return 0.0 if more else GIVE_UP
+
+    def pause(self) -> float:
+        """Seconds until the next round; GIVE_UP when there were enough."""
+        if self._pauses == len(PAUSES):
+            return GIVE_UP
+        self._pauses += 1
+        return PAUSES[self._pauses - 1]
+
+    def wait(self, timer: asyncio.TimerHandle) -> None:
+        """`timer` ends the pause."""
+        self._timer = timer
+
+    def stop(self) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _somebody_left(self, members: list[Peer]) -> bool:
+        for peer in members:  # noqa: SIM110 - compiled, a generator costs more than all of this
+            if peer not in self.tried:
+                return True
+        return False
