@@ -1,0 +1,62 @@
+{{/* The settings of `pygateway run` as variables of its environment. Takes (root, v). */}}
+{{- define "pygateway.environment" -}}
+{{- $v := .v -}}
+{{- $fullname := include "pygateway.fullname" .root -}}
+- name: PYGATEWAY_POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: PYGATEWAY_POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- range $name, $value := include "pygateway.variables" . | fromYaml }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- range $name, $value := $v.settings }}
+- {name: PYGATEWAY_{{ upper $name }}, value: {{ kindIs "slice" $value | ternary (join "," $value) $value | quote }}}
+{{- end }}
+{{- end -}}
+
+{{- define "pygateway.variables" -}}
+{{- $v := .v -}}
+{{- $fullname := include "pygateway.fullname" .root -}}
+PYGATEWAY_HTTP: {{ ternary $v.gateway.http.containerPort 0 $v.gateway.http.enabled | quote }}
+PYGATEWAY_HTTPS: "9443"
+PYGATEWAY_ADMIN: {{ $v.metrics.containerPort | quote }}
+PYGATEWAY_ADMIN_ADDRESS: 0.0.0.0
+PYGATEWAY_WORKERS: {{ $v.workers | quote }}
+PYGATEWAY_DRAIN_DELAY: {{ $v.drain.delay | quote }}
+PYGATEWAY_DRAIN_GRACE: {{ $v.drain.grace | quote }}
+PYGATEWAY_DRAIN_TIMEOUT: {{ $v.drain.timeout | quote }}
+PYGATEWAY_DEPLOYMENT: {{ $fullname }}
+PYGATEWAY_POD_SELECTOR: {{ printf "app.kubernetes.io/name=%s,app.kubernetes.io/instance=%s" (include "pygateway.name" .root) .root.Release.Name | quote }}
+{{- if $v.gateway.http.enabled }}
+PYGATEWAY_SERVICE: {{ $fullname }}-gateway
+{{- end }}
+PYGATEWAY_LEASE: {{ $fullname }}
+PYGATEWAY_LEADER_ELECTION: {{ $v.leaderElection | quote }}
+PYGATEWAY_INGRESS_CLASS: {{ $v.ingressClass.name }}
+PYGATEWAY_GATEWAY_CLASS: {{ ternary $v.gatewayClass.name "" $v.gatewayClass.create | quote }}
+PYGATEWAY_CONTROLLER_NAME: {{ $v.gatewayClass.controllerName }}
+{{- with $v.watchNamespaces }}
+PYGATEWAY_WATCH_NAMESPACES: {{ join "," . | quote }}
+{{- end }}
+{{- with $v.namespaceSelector }}
+PYGATEWAY_NAMESPACE_SELECTOR: {{ . | quote }}
+{{- end }}
+{{- with $v.publishAddresses }}
+PYGATEWAY_PUBLISH_ADDRESSES: {{ join "," . | quote }}
+{{- end }}
+{{- with $v.trustedAddresses }}
+PYGATEWAY_TRUSTED: {{ join "," . | quote }}
+{{- end }}
+PYGATEWAY_LOG_LEVEL: {{ $v.log.level }}
+PYGATEWAY_LOG_FORMAT: {{ $v.log.format }}
+PYGATEWAY_ACCESS_LOG: {{ ternary $v.accessLog.format "off" $v.accessLog.enabled | quote }}
+{{- if $v.metrics.apisixCompat }}
+PYGATEWAY_APISIX_METRICS: "true"
+PYGATEWAY_APISIX_METRICS_PREFIX: {{ $v.metrics.apisixPrefix }}
+{{- end }}
+{{- end -}}
+
+{{/* Whole seconds, and some for the processes to end. */}}
+{{- define "pygateway.graceperiod" -}}
+{{- addf .Values.drain.delay .Values.drain.grace .Values.drain.timeout 5 | ceil | int -}}
+{{- end -}}

@@ -1,0 +1,106 @@
+{{/* What pygateway does with the objects of a namespace that it follows. */}}
+{{- define "pygateway.rules.namespaced" -}}
+# Where routes lead to.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch]
+# The routes themselves, and what they name.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways, httproutes, referencegrants]
+  verbs: [get, list, watch]
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: [get, list, watch]
+- apiGroups: [apisix.apache.org]
+  resources: [apisixroutes, apisixupstreams, apisixtlses, apisixconsumers, apisixpluginconfigs, apisixglobalrules]
+  verbs: [get, list, watch]
+- apiGroups: [pygateway.dev]
+  resources: [gatewayparameters]
+  verbs: [get, list, watch]
+# What became of them: conditions and addresses.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways/status, httproutes/status]
+  verbs: [patch, update]
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses/status]
+  verbs: [patch, update]
+- apiGroups: [apisix.apache.org]
+  resources:
+  - apisixroutes/status
+  - apisixupstreams/status
+  - apisixtlses/status
+  - apisixconsumers/status
+  - apisixpluginconfigs/status
+  - apisixglobalrules/status
+  verbs: [patch, update]
+# Faults of objects that have no conditions.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+# A Service of type ExternalName with the name of a Gateway, beside it: it leads to the Gateway's own Service. It is
+# owned by the Gateway and goes with it, or when the Gateway is no longer ours.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [create, patch, delete]
+{{- end -}}
+
+{{/* What it does with objects that have no namespace. */}}
+{{- define "pygateway.rules.cluster" -}}
+# Gateways choose routes by the labels of namespaces; a namespace selector says which ones are followed.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list, watch]
+# The addresses of a Service with node ports are those of the nodes.
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [get, list, watch]
+# Whose a Gateway or an Ingress is.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses]
+  verbs: [get, list, watch]
+- apiGroups: [networking.k8s.io]
+  resources: [ingressclasses]
+  verbs: [get, list, watch]
+- apiGroups: [apisix.apache.org]
+  resources: [apisixclusterconfigs]
+  verbs: [get, list, watch]
+# Kinds that come and go with their CRDs, and versions that a CRD lacks.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [get, list, watch]
+# Whether the class is ours, and what it can do.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses/status]
+  verbs: [patch, update]
+- apiGroups: [apisix.apache.org]
+  resources: [apisixclusterconfigs/status]
+  verbs: [patch, update]
+# The class of this gateway, when the CRDs of Gateway API come after the chart.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses]
+  verbs: [create]
+{{- end -}}
+
+{{/* What it does in its own namespace. */}}
+{{- define "pygateway.rules.own" -}}
+# Which replica writes. (A creation cannot be limited to a name.)
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "pygateway.fullname" . }}]
+  verbs: [get, update, patch]
+# The Services of Gateways, and the chart's own, whose addresses Ingress objects show.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
+# The Deployment owns the Services of Gateways, so that they go with it.
+- apiGroups: [apps]
+  resources: [deployments]
+  resourceNames: [{{ include "pygateway.fullname" . }}]
+  verbs: [get]
+{{- end -}}
