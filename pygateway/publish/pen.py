@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 FIELD_MANAGER: Final = "pygateway"
 MERGE_PATCH: Final = "application/merge-patch+json"
+APPLY: Final = "application/apply-patch+yaml"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 _QUERY: Final = {
     MERGE_PATCH: {"fieldManager": FIELD_MANAGER},
@@ -108,8 +109,8 @@ class Pen:
         while (rest := self._resume - self._clock.now()) > 0:
             await self._clock.sleep(rest)
 
-    async def read(self, about: Ref, path: str) -> Written:
-        return await self._send(about, "GET", path)
+    async def read(self, about: Ref, path: str, query: Mapping[str, str] | None = None) -> Written:
+        return await self._send(about, "GET", path, query=query)
 
     async def create(self, about: Ref, path: str, body: Mapping[str, Any]) -> Written:
         """A POST to the `path` of the kind."""
@@ -121,12 +122,30 @@ class Pen:
         when the object has changed since."""
         return self._counted(about, await self._send(about, "PATCH", path, body))
 
+    async def apply(self, about: Ref, path: str, body: Mapping[str, Any]) -> Written:
+        """Server-side apply: what it names is ours from then on, what it no longer names goes."""
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return self._counted(about, await self._send(about, "PATCH", path, body, query=query, content_type=APPLY))
+
+    async def remove(self, about: Ref, path: str, body: Mapping[str, Any]) -> Written:
+        """`body` has the preconditions."""
+        return self._counted(about, await self._send(about, "DELETE", path, body, query={}))
+
     def _counted(self, about: Ref, written: Written) -> Written:
         key = (about.kind, written.result.value)
         self.counts[key] = self.counts.get(key, 0) + 1
         return written
 
-    async def _send(self, about: Ref, method: str, path: str, body: Mapping[str, Any] | None = None) -> Written:
+    async def _send(
+        self,
+        about: Ref,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "",
+    ) -> Written:
         if not self._allowed():
             self._hold(0.0)
             return Written(Result.BUSY)
@@ -134,9 +153,9 @@ class Pen:
             answer = await self._api.request(
                 method,
                 path,
-                query={"fieldManager": FIELD_MANAGER} if body is not None else None,
+                query=query if query is not None or body is None else {"fieldManager": FIELD_MANAGER},
                 body=msgspec.json.encode(body) if body is not None else None,
-                content_type=MERGE_PATCH if method == "PATCH" else "application/json",
+                content_type=content_type or (MERGE_PATCH if method == "PATCH" else "application/json"),
                 timeout=TIMEOUT,
             )
         except OSError as error:

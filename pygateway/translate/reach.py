@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from pygateway.resources.core import Node, ServicePort
-from pygateway.resources.gateway import GROUP, Gateway
+from pygateway.resources.gateway import Gateway
 from pygateway.resources.world import World
 from pygateway.translate.addresses import addresses
 from pygateway.translate.listeners import GatewayView, ListenerView
@@ -76,7 +76,7 @@ class StandingBuilder:
     def build(self, world: World, views: Mapping[str, GatewayView | Problem]) -> Standing:
         """Maps where nothing is new are the very same dicts. Empty without a cluster."""
         cluster = self._policy.cluster
-        seen = (views, world.gateways, world.services, world.nodes, world.unusable)
+        seen = (views, world.gateways, world.services, world.nodes)
         if cluster is None or (len(seen) == len(self._seen) and all(map(is_, seen, self._seen))):
             return self._result
         self._seen = seen
@@ -86,7 +86,7 @@ class StandingBuilder:
         if alone is not self._alone:
             self._alone, reaches = alone, settled(reaches, _apart(alone))
         wanted = {key: made.wanted for key, made in self._made.items() if made.wanted is not None}
-        services = settled(self._result.services, {**wanted, **_unread(world)})
+        services = settled(self._result.services, wanted)
         if reaches is not self._result.reaches or services is not self._result.services:
             self._result = Standing(reaches, services)
         return self._result
@@ -130,14 +130,6 @@ def _keys(gateway: Gateway, cluster: ClusterPolicy) -> tuple[str, str]:
     """Where its Service and its alias are."""
     meta = gateway.metadata
     return f"{cluster.namespace}/{service_name(meta)}", f"{meta.namespace}/{alias_name(meta)}"
-
-
-def _unread(world: World) -> dict[str, GatewayService]:
-    """Gateways that are there but cannot be read, and never could: what we once made for them stays."""
-    keys = (
-        f"{ref.namespace}/{ref.name}" for ref in sorted(world.unusable) if (ref.group, ref.kind) == (GROUP, "Gateway")
-    )
-    return {key: GatewayService() for key in keys if key not in world.gateways}
 
 
 def _apart(reaches: dict[str, Reach]) -> dict[str, Reach]:

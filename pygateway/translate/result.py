@@ -153,11 +153,11 @@ class GatewayService(msgspec.Struct, frozen=True, kw_only=True):
     ExternalName Service `alias`, which leads to `target`.
 
     No `wish`: what is there stays as it is. `alias` "": none can be. Not `ours`: the Gateway has gone to another
-    controller, and what we made for it goes. `uid` "": the Gateway is there but cannot be read.
+    controller, and what we made for it goes.
     """
 
-    uid: str = ""
-    name: str = ""
+    uid: str
+    name: str
     alias: str = ""
     target: str = ""
     ours: bool = True
