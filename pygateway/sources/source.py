@@ -29,7 +29,8 @@ class DocumentFault(Exception):  # noqa: N818 - a fault of the user's text, told
 
 
 class SourceFault(msgspec.Struct, frozen=True):
-    """One thing wrong with one object, or (`ref` None) with a file. `line` counts from 1; `path` is a field path."""
+    """One thing wrong with one object, or (`ref` None) with a file. `line` counts from 1; `path` is a field path. Of a
+    cluster `file` is ""."""
 
     file: str
     line: int
@@ -39,5 +40,4 @@ class SourceFault(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        parts = [place, *((str(self.ref),) if self.ref else ()), *((self.path,) if self.path else ()), self.message]
-        return ": ".join(parts)
+        return ": ".join(filter(None, (place, str(self.ref or ""), self.path, self.message)))
