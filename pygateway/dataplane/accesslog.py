@@ -17,16 +17,23 @@ from pygateway.dataplane.http1.head import RequestHead
 PIPE_BUF: Final = select.PIPE_BUF
 FILE_CHUNK: Final = 65536
 NO_TEXT: Final = '""'
+QUOTE: Final = 0x22
+BACKSLASH: Final = 0x5C
+TAB: Final = 0x09
 LONGEST_TARGET: Final = 1500
 LONGEST_TEXT: Final = 400
 """Longer texts from outside are cut, so that a line stays below PIPE_BUF."""
 _MILLIS: Final = [f"{n:03d}" for n in range(1000)]
+_NUMBERS: Final = [str(n) for n in range(1000)]
+"""Statuses and most durations: a look-up is much cheaper than formatting."""
+_PROTOCOLS: Final = ("HTTP/1.0", "HTTP/1.1")
 
 
 def milliseconds(seconds: float) -> str:
     """A duration as decimal milliseconds with three places, built from integers (format specs are slow)."""
     micros = int(seconds * 1_000_000.0)
-    return f"{micros // 1000}.{_MILLIS[micros % 1000]}"
+    whole = micros // 1000
+    return f"{_NUMBERS[whole] if whole < 1000 else whole}.{_MILLIS[micros % 1000]}"
 
 
 class Clock:
@@ -43,13 +50,13 @@ class Clock:
         self._date_second = -1
         self._date = b""
 
-    def stamp(self, now: float) -> str:
-        """`now` (seconds since the epoch) in UTC with milliseconds."""
-        second = int(now)
+    def stamp(self, milli: int) -> str:
+        """A moment (milliseconds since the epoch) in UTC."""
+        second = milli // 1000
         if second != self._second:
             self._second = second
             self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-        return f"{self._prefix}{_MILLIS[int((now - second) * 1000.0)]}Z"
+        return f"{self._prefix}{_MILLIS[milli % 1000]}Z"
 
     def date(self, now: float) -> bytes:
         """The value of a Date field."""
@@ -94,30 +101,46 @@ def json_names(listener: str, route: str) -> str:
 
 def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     """The line as JSON. What may hold anything is escaped by the standard library's encoder, so that a line is one
-    line; the method, the authority and the request id cannot hold what JSON escapes (see the codec and `keeps_id`)."""
-    quote = encode_basestring_ascii
+    line; the method, the authority and the request id cannot hold what JSON escapes (see the codec and `keeps_id`).
+    Looking for what needs it is much cheaper than escaping, and most texts need none."""
     head = r.head
     target = head.target if len(head.target) <= LONGEST_TARGET else head.target[:LONGEST_TARGET]
-    agent = head.user_agent if len(head.user_agent) <= LONGEST_TEXT else head.user_agent[:LONGEST_TEXT]
-    reason = quote(r.reason) if r.reason else NO_TEXT
-    micros = int(r.seconds * 1_000_000.0)
-    waited = int(r.upstream_seconds * 1_000_000.0)
-    upstream_ms = f"{waited // 1000}.{_MILLIS[waited % 1000]}" if waited >= 0 else "null"
+    if '"' in target or "\\" in target:
+        target = _escaped(target)
+    agent = head.user_agent
+    if len(agent) > LONGEST_TEXT:
+        agent = agent[:LONGEST_TEXT]
+    user_agent = agent.decode("latin-1")
+    if QUOTE in agent or BACKSLASH in agent or TAB in agent or not agent.isascii():
+        user_agent = _escaped(user_agent)
+    reason = encode_basestring_ascii(r.reason) if r.reason else NO_TEXT
+    micros = int(r.seconds * 1_000_000.0)  # `milliseconds`, written out: two calls fewer
+    whole = micros // 1000
+    duration_ms = f"{_NUMBERS[whole] if whole < 1000 else whole}.{_MILLIS[micros % 1000]}"
+    upstream_ms = "null"
+    if r.upstream_seconds >= 0.0:
+        micros = int(r.upstream_seconds * 1_000_000.0)
+        whole = micros // 1000
+        upstream_ms = f"{_NUMBERS[whole] if whole < 1000 else whole}.{_MILLIS[micros % 1000]}"
     return (
         f'{{"time":"{stamp}","client":"{r.client}","method":"{head.method}",'
-        f'"host":"{head.authority.decode("latin-1")}","path":{quote(target)},"protocol":"HTTP/1.{head.minor}",'
-        f'"status":{r.status},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
-        f'"duration_ms":{micros // 1000}.{_MILLIS[micros % 1000]},"upstream_ms":{upstream_ms},'
+        f'"host":"{head.authority.decode("latin-1")}","path":"{target}","protocol":"{_PROTOCOLS[head.minor]}",'
+        f'"status":{_NUMBERS[r.status]},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
+        f'"duration_ms":{duration_ms},"upstream_ms":{upstream_ms},'
         f'"upstream":"{r.upstream}","attempts":{r.attempts},{r.names},"flag":"{r.flag}","reason":{reason},'
-        f'"request_id":"{r.request_id.decode("latin-1")}","user_agent":{quote(agent.decode("latin-1"))}}}\n'
+        f'"request_id":"{r.request_id.decode("latin-1")}","user_agent":"{user_agent}"}}\n'
     )
+
+
+def _escaped(text: str) -> str:
+    return encode_basestring_ascii(text)[1:-1]
 
 
 def text_line(stamp: str, r: Record) -> str:
     """The line for a person: time, status, method and URL, time taken, where it went, and why if it failed."""
     where = f"{r.route} {r.upstream}".strip() or "-"
-    host = encode_basestring_ascii(r.head.authority.decode("latin-1"))[1:-1]
-    target = encode_basestring_ascii(r.head.target[:LONGEST_TARGET])[1:-1]
+    host = _escaped(r.head.authority.decode("latin-1"))
+    target = _escaped(r.head.target[:LONGEST_TARGET])
     why = f"  {r.flag} {r.reason}".rstrip()
     tries = f"  {r.attempts} tries" if r.attempts > 1 else ""
     return (
@@ -134,36 +157,40 @@ class AccessLog:
     """
 
     lost: int
+    enabled: bool
     clock: Clock
     _fd: int
     _json: bool
-    _off: bool
     _chunk: int
-    _lines: list[bytes]
+    _milli: int
+    _stamp: str
+    _lines: list[str]
     _size: int
+    """Of the lines, which are ASCII."""
 
     def __init__(self, fd: int, form: str) -> None:
         self.lost = 0
         self.clock = Clock()
         self._fd = fd
-        self._off = form == "off" or fd < 0
+        self.enabled = form != "off" and fd >= 0
         self._json = form == "json" or (form == "auto" and not (fd >= 0 and os.isatty(fd)))
         regular = fd >= 0 and stat.S_ISREG(os.fstat(fd).st_mode)
         self._chunk = FILE_CHUNK if regular else PIPE_BUF
+        self._milli = -1
+        self._stamp = ""
         self._lines = []
         self._size = 0
 
-    @property
-    def enabled(self) -> bool:
-        return not self._off
-
     def write(self, record: Record, bytes_in: int, bytes_out: int) -> None:
         """Add one line; the bytes are those of the whole exchange, heads included."""
-        if self._off:
+        if not self.enabled:
             return
-        stamp = self.clock.stamp(time.time())
-        text = json_line(stamp, record, bytes_in, bytes_out) if self._json else text_line(stamp, record)
-        line = text.encode()
+        milli = int(time.time() * 1000.0)
+        if milli != self._milli:  # under load, many lines share one
+            self._milli = milli
+            self._stamp = self.clock.stamp(milli)
+        stamp = self._stamp
+        line = json_line(stamp, record, bytes_in, bytes_out) if self._json else text_line(stamp, record)
         if self._size + len(line) > self._chunk:
             self.flush()
         self._lines.append(line)
@@ -173,7 +200,7 @@ class AccessLog:
         """Write what there is, in one write of whole lines."""
         if not self._lines:
             return
-        data = b"".join(self._lines)
+        data = "".join(self._lines).encode()
         count = len(self._lines)
         self._lines = []
         self._size = 0

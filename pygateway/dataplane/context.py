@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from typing import Final
 
 from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.config import Config
@@ -10,20 +11,29 @@ from pygateway.dataplane.framing import RequestOut
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.wheel import Wheel
 
+_LOW_BYTE: Final = [b"%02x" % byte for byte in range(256)]
+
 
 class RequestIds:
-    """128-bit ids in hexadecimal, unique per worker start and not secret: a random prefix and a counter."""
+    """128-bit ids in hexadecimal, unique per worker start and not secret: a random prefix and a counter. The digits of
+    the counter's low byte come from a table: formatting a number costs five times as much."""
 
     _prefix: bytes
     _count: int
+    _high: bytes
 
     def __init__(self) -> None:
         self._prefix = b"%024x" % random.SystemRandom().getrandbits(96)
-        self._count = random.getrandbits(16)
+        self._count = random.getrandbits(16) << 8
+        self._high = b""
 
     def next(self) -> bytes:
-        self._count = (self._count + 1) & 0xFFFFFFFF
-        return self._prefix + b"%08x" % self._count
+        count = self._count
+        self._count = count + 1
+        low = count & 0xFF
+        if low == 0:
+            self._high = self._prefix + b"%06x" % (count >> 8 & 0xFFFFFF)
+        return self._high + _LOW_BYTE[low]
 
 
 class Context:

@@ -31,7 +31,6 @@ class CompiledRoute:
     """A route as matching needs it, and its names for logs and metrics. Routes of equal path form a chain."""
 
     name: str
-    origin: str
     listener: str
     kind: str
     """The kind of path match: a value of `pygateway.ir.PathKind`."""
@@ -41,9 +40,8 @@ class CompiledRoute:
     condition: Condition | None
     next: "CompiledRoute | None"
 
-    def __init__(self, name: str, origin: str, listener: str, path: ir.PathMatch, handler: Handler) -> None:
+    def __init__(self, name: str, listener: str, path: ir.PathMatch, handler: Handler) -> None:
         self.name = name
-        self.origin = origin
         self.listener = listener
         self.kind = path.kind.value
         self.path = path.value

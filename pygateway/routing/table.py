@@ -53,9 +53,7 @@ class _Compiler:
 
     def compile(self, route: ir.Route) -> CompiledRoute:
         name = self._texts.setdefault(route.name, route.name)
-        origin = str(route.origin)
-        origin = self._texts.setdefault(origin, origin)
-        compiled = CompiledRoute(name, origin, self.listener, route.match.path, self.make(route))
+        compiled = CompiledRoute(name, self.listener, route.match.path, self.make(route))
         match = route.match
         if match.methods or match.predicates or match.remote_addrs:
             compiled.condition = self._condition(match)

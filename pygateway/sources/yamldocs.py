@@ -19,6 +19,8 @@ MAX_ALIASED: Final = 100_000
 
 _BEGAN_BEFORE: Final = ("while scanning a simple key", "while scanning a quoted scalar")
 """The parser notices these lines later; where they begin is where they are to be mended."""
+_TOO_DEEP: Final = "exceeded maximum nesting depth"
+"""What newer parsers say of brackets nested a thousand deep, before they tell of the first of them."""
 
 
 class Document:
@@ -142,7 +144,7 @@ class _Builder:
         if stack and stack[-1].wants_key():
             raise DocumentFault(0, "a mapping key is a collection (text with { or [ in it wants quotes)")
         if len(stack) >= MAX_DEPTH:
-            raise DocumentFault(0, f"nested more than {MAX_DEPTH} levels deep")
+            raise DocumentFault(0, _nested())
         if event.anchor is not None:
             self._anchors[event.anchor] = (self, 0)
         stack.append(_Frame(values, event.anchor, event.start_mark.line + 1))
@@ -198,7 +200,13 @@ class _Builder:
                     values.setdefault(key, value)
 
 
+def _nested() -> str:
+    return f"nested more than {MAX_DEPTH} levels deep"
+
+
 def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> DocumentFault:
+    if error.problem == _TOO_DEEP:
+        return DocumentFault(error.problem_mark.line + 1 if error.problem_mark else 1, _nested())
     mark = error.context_mark if error.context in _BEGAN_BEFORE else error.problem_mark
     # What is missing at the end is told at the last line that is there.
     line = min(mark.line + 1 if mark else 1, len(text.rstrip().splitlines()) or 1)

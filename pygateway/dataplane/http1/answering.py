@@ -67,7 +67,7 @@ class Answering(Downstream):
         self._chunked_out = False
         body = not self._head_only
         if length >= 0 and body and head.has_body:
-            framing = b"Content-Length: %d\r\n" % length
+            framing = head.length_line or b"Content-Length: %d\r\n" % length
         else:
             framing = framing_lines(head, length, self._minor, body)
             if length == UNKNOWN_LENGTH and head.has_body:

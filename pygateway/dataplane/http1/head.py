@@ -34,12 +34,15 @@ from pygateway.dataplane.http1.names import (
 )
 from pygateway.dataplane.http1.request import NO_LINES, RequestHead
 from pygateway.dataplane.http1.target import host_of, split_absolute
-from pygateway.ir.paths import PathError, canonical
+from pygateway.ir.paths import PathError, canonical, is_canonical
 
 __all__ = ["BadMessage", "RequestHead", "incomplete", "parse_request"]
 
 LONGEST_METHOD: Final = 32
 SLASH: Final = 0x2F
+BLANK: Final = 0x20
+TAB: Final = 0x09
+HASH: Final = 0x23
 
 KEEP_ALIVE_LINE: Final = b"Connection: keep-alive"
 """Says in HTTP/1.1 what holds without it (RFC 9112 section 9.3), and half of all messages say it."""
@@ -61,7 +64,7 @@ def parse_request(head: bytes, limits: Limits) -> RequestHead:
 
     Raises BadMessage.
     """
-    if head.startswith(CRLF):
+    if head[:2] == CRLF:
         head = head[2:]
     lines = split_head(head, limits)
     request = _request_line(lines.pop(0), limits)
@@ -78,9 +81,11 @@ def _request_line(line: bytes, limits: Limits) -> RequestHead:
     method = _METHODS.get(name)
     if method is None:
         method = _unusual_method(name)
-    if rest.endswith(b" HTTP/1.1"):
+    # Slices, not `endswith`: on bytes that one takes its arguments in a slow way.
+    version = rest[-9:]
+    if version == b" HTTP/1.1":
         request = RequestHead(method, 1)
-    elif rest.endswith(b" HTTP/1.0"):
+    elif version == b" HTTP/1.0":
         request = RequestHead(method, 0)
     else:
         raise _bad_version(rest)
@@ -118,27 +123,23 @@ def _target(request: RequestHead, target: bytes) -> None:
         raise BadMessage(400, "bad-target")
     if not target.isascii():
         raise BadMessage(400, "non-ascii-target")
-    text = target.decode("ascii")
-    request.target = text
+    request.target = target.decode("ascii")
     if target[0] != SLASH:
         target = _other_form(request, target)
-        text = target.decode("ascii")
-        if text == "*":
-            request.path = text
+        if target == b"*":
+            request.path = "*"
             request.path_query = target
             return
-    if "?" in text:
-        path, _, query = text.partition("?")
-        if " " in query or "\t" in query or "#" in query:
+    path, mark, query = target.partition(b"?")
+    if mark:
+        if BLANK in query or TAB in query or HASH in query:
             raise BadMessage(400, "bad-target")
-        request.query = query
-        request.path = _canonical(path)
-        if request.path != path:
-            target = f"{request.path}?{query}".encode("ascii")
+        request.query = query.decode("ascii")
+    if is_canonical(path):
+        request.path = path.decode("ascii")
     else:
-        request.path = _canonical(text)
-        if request.path != text:
-            target = request.path.encode("ascii")
+        request.path = _canonical(path.decode("ascii"))
+        target = request.path.encode("ascii") + mark + query
     request.path_query = target
 
 
@@ -162,7 +163,7 @@ def _other_form(request: RequestHead, target: bytes) -> bytes:
     return b"/" + target if target or request.method != "OPTIONS" else b"*"
 
 
-def _fields(request: RequestHead, lines: list[bytes]) -> None:
+def _fields(request: RequestHead, lines: list[bytes]) -> None:  # noqa: PLR0912 - in one piece: every head goes through it
     """Sorts the fields: `lines` without the request line, which becomes the fields that are passed on.
 
     Most fields come again and again, word for word: those are left out of the loop by one pass in C.
@@ -171,8 +172,12 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:
     if KEEP_ALIVE_LINE in lines and request.minor > 0:
         lines.remove(KEEP_ALIVE_LINE)
     seen = 0
-    if lines and lines[0] in HOST_LINES:
-        request.host, request.authority = _of_absolute_form(request) or HOST_LINES[lines[0]]
+    known = HOST_LINES.get(lines[0]) if lines else None
+    if known is not None:
+        # The host of an absolute target counts in place of the field (RFC 9112 section 3.2.2).
+        if not request.authority:
+            request.host = known[0]
+            request.authority = known[1]
         seen = HOST
         del lines[0]
     for line in list(filterfalse(_is_usual, lines)):
@@ -193,20 +198,15 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:
         if code & seen and not code & REPEATABLE:
             raise BadMessage(400, names.repeated(name))
         seen |= code
-        if code == USER_AGENT:
-            request.user_agent = value
-        elif code < KEPT:
+        if code < KEPT:
             lines.remove(line)
             _consume(request, code, line, value)
+        elif code == USER_AGENT:
+            request.user_agent = value
     request._seen = seen
     if seen & (FRAMING_OR_HOP | EXPECT):
         request.framed = True
         _finish(request)
-
-
-def _of_absolute_form(request: RequestHead) -> tuple[str, bytes] | None:
-    """The host of an absolute target, which counts in place of the Host field (RFC 9112 section 3.2.2)."""
-    return (request.host, request.authority) if request.authority else None
 
 
 def _consume(request: RequestHead, code: int, line: bytes, value: bytes) -> None:  # noqa: PLR0912 - one branch a field

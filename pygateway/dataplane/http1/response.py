@@ -6,7 +6,7 @@ from typing import Final
 from pygateway.dataplane.http1 import connection as hop
 from pygateway.dataplane.http1 import names
 from pygateway.dataplane.http1.errors import BadMessage
-from pygateway.dataplane.http1.fields import check_chunked, length_of, split_head
+from pygateway.dataplane.http1.fields import CRLF, check_chunked, length_of, split_head
 from pygateway.dataplane.http1.head import KEEP_ALIVE_LINE
 from pygateway.dataplane.http1.limits import Limits
 from pygateway.dataplane.http1.names import (
@@ -29,6 +29,8 @@ from pygateway.dataplane.http1.request import NO_LINES
 _STATUS_LINES: Final[dict[bytes, tuple[int, bytes, int]]] = {}
 """Status lines that were understood."""
 
+ZERO: Final = 0x30
+
 _is_usual = RESPONSE_LINES.__contains__
 
 _STATUSES: Final[dict[bytes, int]] = {str(status).encode(): status for status in range(100, 1000)}
@@ -47,12 +49,14 @@ class ResponseHead:
     """1 for HTTP/1.1, 0 for HTTP/1.0."""
     lines: list[bytes]
     """End-to-end fields as b"Name: value", in order."""
-    has_body: bool = True
+    has_body: bool
     keep_alive: bool
     content_length: int = -1
     """-1 when there is none to pass on. In an answer to HEAD and in a 304 it is only said, there is no body."""
-    chunked: bool = False
+    chunked: bool
     close_delimited: bool = False
+    length_line: bytes = b""
+    """The Content-Length to pass on, with its CRLF, where it came in the form that we would write."""
     upgrade: str = ""
     """The protocol that a 101 switches to, in lower case, or ""."""
     has_date: bool = False
@@ -67,6 +71,9 @@ class ResponseHead:
         self.minor = minor
         self.lines = NO_LINES
         self.keep_alive = minor > 0
+        # Read several times each, which costs more from the class.
+        self.has_body = True
+        self.chunked = False
 
 
 def parse_response(head: bytes, request_method: str, limits: Limits) -> ResponseHead:
@@ -104,7 +111,7 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
     return ResponseHead(status, reason, minor)
 
 
-def _fields(response: ResponseHead, lines: list[bytes]) -> None:
+def _fields(response: ResponseHead, lines: list[bytes]) -> None:  # noqa: PLR0912 - in one piece: every head goes through it
     """Sorts the fields: `lines` without the status line. The same loop as for requests, and for the same reasons."""
     response.lines = lines
     if KEEP_ALIVE_LINE in lines and response.minor > 0:
@@ -132,7 +139,12 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:
         if code & seen and not code & REPEATABLE:
             raise BadMessage(400, names.repeated(name))
         seen |= code
-        if code < KEPT:
+        if code == CONTENT_LENGTH:
+            lines.remove(line)
+            response.content_length = length_of(value)
+            if value[0] != ZERO or len(value) == 1:
+                response.length_line = line + CRLF
+        elif code < KEPT:
             lines.remove(line)
             _consume(response, code, value)
         elif code & RECURRING and len(line) <= LONGEST_USUAL:
@@ -141,9 +153,7 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:
 
 
 def _consume(response: ResponseHead, code: int, value: bytes) -> None:
-    if code == CONTENT_LENGTH:
-        response.content_length = length_of(value)
-    elif code == TRANSFER_ENCODING:
+    if code == TRANSFER_ENCODING:
         check_chunked(value)
         response.chunked = True
     elif code == CONNECTION:
