@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 # Debian builds its interpreter with profiles; one that was built without is a fifth slower, which is not our figure.
 BENCH_PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo $(PYTHON))
 BENCH_ARGS ?=
+E2E_ARGS ?=
 
 PLAIN := .venv
 COMPILED := .venv-compiled
@@ -21,10 +22,10 @@ export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-plain test-compiled lint types contracts format bench bench-smoke wheel clean
+.PHONY: help demo test test-fast test-plain test-compiled e2e lint types contracts format bench bench-smoke wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(COMPILED)/.installed ## the walk-through: two backends and the gateway on port 30800 (PORT=… for another)
 	@$(COMPILED)/bin/python examples/demo/demo.py --port $(PORT) --admin $(ADMIN)
@@ -39,6 +40,9 @@ test-plain: $(PLAIN)/.installed ## all tests, plain form
 
 test-compiled: $(COMPILED)/.tools ## all tests against the installed wheel
 	$(RUN_COMPILED)/pytest $(PYTEST_ARGS)
+
+e2e: $(PLAIN)/.installed ## the stories on a real cluster: KUBECONFIG's, or the lab (E2E_ARGS="--keep rollouts")
+	$(PLAIN)/bin/python tests/e2e/run.py $(E2E_ARGS)
 
 lint: $(PLAIN)/.installed ## ruff: rules and format
 	$(PLAIN)/bin/ruff check .
