@@ -23,11 +23,11 @@ _AGAIN: Final = 30.0
 _VERSIONS: Final = ("v1", "v1beta1")
 
 
-class _Spec(msgspec.Struct, rename="camel"):
+class _Spec(msgspec.Struct, frozen=True, rename="camel"):
     controller_name: str = ""
 
 
-class _Class(msgspec.Struct):
+class _Class(msgspec.Struct, frozen=True):
     spec: _Spec = _Spec()
 
 

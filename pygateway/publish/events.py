@@ -48,12 +48,12 @@ class Message(msgspec.Struct, frozen=True):
     lasting: bool = True
 
 
-class _Series(msgspec.Struct, rename="camel"):
+class _Series(msgspec.Struct, frozen=True, rename="camel"):
     count: int = 1
     last_observed_time: str = ""
 
 
-class _Told(msgspec.Struct, rename="camel"):
+class _Told(msgspec.Struct, frozen=True, rename="camel"):
     """What an Event that is there says of its times."""
 
     event_time: str | None = None

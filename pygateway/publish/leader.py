@@ -28,7 +28,7 @@ _TIMEOUT: Final = 4.0
 """Seconds for one request: an answer that hangs leaves time for a second try within the deadline."""
 
 
-class _Spec(msgspec.Struct, rename="camel"):
+class _Spec(msgspec.Struct, frozen=True, rename="camel"):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
     acquire_time: str | None = None
@@ -36,13 +36,13 @@ class _Spec(msgspec.Struct, rename="camel"):
     lease_transitions: int | None = None
 
 
-class _Metadata(msgspec.Struct, rename="camel"):
+class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = ""
 
 
-class _Lease(msgspec.Struct):
+class _Lease(msgspec.Struct, frozen=True):
     metadata: _Metadata = _Metadata()
-    spec: _Spec = msgspec.field(default_factory=_Spec)
+    spec: _Spec = _Spec()
 
 
 class LeaseError(Exception):

@@ -89,12 +89,18 @@ def _list(current: Mapping[str, Any], field: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _name(entry: Any, field: str, default: str | None = None) -> str | None:
+    """A text by which entries are told apart; the default where there is none."""
+    value = entry.get(field, default) if isinstance(entry, dict) else default
+    return value if isinstance(value, str) else default
+
+
 def _conditions(wanted: Iterable[Condition], current: list[Any], now: str) -> list[Any]:
     """Each in the place of the one of its type. The time is kept until the status changes."""
-    left: dict[object, Json] = {one.type: {**_plain(one), _TIME: now} for one in wanted}
+    left: dict[str | None, Json] = {one.type: {**_plain(one), _TIME: now} for one in wanted}
     merged: list[Any] = []
     for one in current:
-        kind = one.get("type") if isinstance(one, dict) else None
+        kind = _name(one, "type")
         ours = left.pop(kind, None)
         if ours is not None:
             if one.get("status") == ours["status"] and one.get(_TIME):
@@ -106,7 +112,7 @@ def _conditions(wanted: Iterable[Condition], current: list[Any], now: str) -> li
 
 
 def _listeners(wanted: tuple[ListenerStatus, ...], current: list[Any], now: str) -> list[Json]:
-    before = {one.get("name"): one for one in current if isinstance(one, dict)}
+    before = {_name(one, "name"): one for one in current if isinstance(one, dict)}
     return [
         {**_plain(one), "conditions": _conditions(one.conditions, _list(before.get(one.name, {}), "conditions"), now)}
         for one in wanted
@@ -121,7 +127,7 @@ def _parents(wanted: RouteStatus, current: list[Any], facts: Facts) -> list[Any]
         if not isinstance(entry, dict) or entry.get("controllerName") != facts.controller:
             merged.append(entry)
             continue
-        ours = left.pop(_key(entry.get("parentRef") or {}, facts), None)
+        ours = left.pop(_key(entry.get("parentRef"), facts), None)
         if ours is not None:
             conditions = _conditions(ours.conditions, _list(entry, "conditions"), facts.now)
             merged.append({**_plain(ours), "conditions": conditions})
@@ -129,15 +135,16 @@ def _parents(wanted: RouteStatus, current: list[Any], facts: Facts) -> list[Any]
     return [*merged, *added]
 
 
-def _key(ref: Json, facts: Facts) -> tuple[object, ...]:
+def _key(ref: Any, facts: Facts) -> tuple[object, ...]:
     """A parentRef's meaning: the API server writes defaults, files and others may leave them out."""
+    port = ref.get("port") if isinstance(ref, dict) else None
     return (
-        ref.get("group", GROUP),
-        ref.get("kind", "Gateway"),
-        ref.get("namespace") or facts.namespace,
-        ref.get("name"),
-        ref.get("sectionName"),
-        ref.get("port"),
+        _name(ref, "group", GROUP),
+        _name(ref, "kind", "Gateway"),
+        _name(ref, "namespace", facts.namespace),
+        _name(ref, "name"),
+        _name(ref, "sectionName"),
+        port if isinstance(port, int) else None,
     )
 
 

@@ -207,7 +207,6 @@ class StatusWriter:
         except msgspec.DecodeError:
             return  # the watch will tell
         memory.old, memory.new, memory.status = plan.seen, answered.metadata.resource_version, bytes(answered.status)
-        self._work.add(ref)  # what is wanted may have changed meanwhile
         self._on_written(ref, plan.aim)
 
     def _conflict(self, ref: Ref, memory: _Memory, plan: _Plan) -> None:
