@@ -40,7 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections that wait in the queue of one listening socket."""
 
     drain_delay: float = 0.0
-    """After SIGTERM: how long to go on as if nothing were, but not ready, while load balancers learn of it."""
+    """After SIGTERM: how long to accept and serve on, but not ready, while load balancers learn of it. Each answer is
+    the last of its connection."""
     drain_grace: float = 5.0
     """Then: how long an idle client connection stays open for one more request, which closes it."""
     drain_timeout: float = 30.0

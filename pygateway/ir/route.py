@@ -26,7 +26,8 @@ class Timeouts(msgspec.Struct, frozen=True, array_like=True):
 class Retry(msgspec.Struct, frozen=True, array_like=True):
     """`attempts` counts further tries after the first, each on another endpoint while there is one. A try is repeated
     only where that is safe: nothing of the answer came, and either nothing was sent, or the method is idempotent
-    (RFC 9110 section 9.2.2) and no body was passed on."""
+    (RFC 9110 section 9.2.2) and no body was passed on. 0 also means not to wait for endpoints that refuse; a kept
+    connection that proves closed is replaced all the same."""
 
     attempts: int = 2
 

@@ -5,9 +5,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+import uvloop
 
 GIVE_UP = 10.0
 """Seconds after which a request has failed."""
@@ -25,7 +26,7 @@ class Background:
     """An event loop in a thread of its own, for as long as the `with` block lasts."""
 
     def __enter__(self) -> "Background":
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()  # asyncio loses connections that it accepts as a server closes
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         return self
@@ -184,11 +185,10 @@ class Conversation(asyncio.Protocol):
         self._read = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._backend.connections.add(transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base class
+        self._backend.connections.add(self._transport)
         if self._backend.away:
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         *heads, self._read = (self._read + data).split(b"\r\n\r\n")
