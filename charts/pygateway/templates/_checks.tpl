@@ -16,6 +16,9 @@ that is refused. Takes (root, v).
 {{- if regexMatch "(^|/)apisix(-ingress-controller)?$" .v.image.repository -}}
   {{- fail (printf "image.repository: %s is another program; leave it out, or name an image of pygateway" .v.image.repository) -}}
 {{- end -}}
+{{- if and (include "pygateway.given" (dict "values" $values "path" "apisix.image.tag")) (eq .v.image.repository "pygateway") -}}
+  {{- fail "apisix.image.tag: this names a version of another program; say image.tag" -}}
+{{- end -}}
 {{- if eq (include "pygateway.given" (dict "values" $values "path" "apisix.enabled")) "false" -}}
   {{- fail "apisix.enabled: a controller without a gateway cannot be had, they are one program" -}}
 {{- end -}}

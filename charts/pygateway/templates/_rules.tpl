@@ -3,30 +3,39 @@
 # Where routes lead to.
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # The routes themselves, and what they name.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways, httproutes, referencegrants]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+# A Service is made for a Gateway that is there, and removed for one that is gone: that is asked, not watched.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways]
+  verbs: [get]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [apisix.apache.org]
   resources: [apisixroutes, apisixupstreams, apisixtlses, apisixconsumers, apisixpluginconfigs, apisixglobalrules]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [pygateway.dev]
   resources: [gatewayparameters]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+# Certificates that listeners name. Service account tokens and Helm's records are left out by a field selector, the data
+# of a Secret that nothing names is not decoded, and nothing is ever written.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
 # What became of them: conditions and addresses.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways/status, httproutes/status]
-  verbs: [patch, update]
+  verbs: [patch]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]
-  verbs: [patch, update]
+  verbs: [patch]
 - apiGroups: [apisix.apache.org]
   resources:
   - apisixroutes/status
@@ -35,16 +44,16 @@
   - apisixconsumers/status
   - apisixpluginconfigs/status
   - apisixglobalrules/status
-  verbs: [patch, update]
-# Faults of objects that have no conditions.
-- apiGroups: [""]
+  verbs: [patch]
+# Faults of objects that have no conditions; one that was told before is counted on (read and patched).
+- apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [get, create, patch]
 # A Service of type ExternalName with the name of a Gateway, beside it: it leads to the Gateway's own Service. It is
-# owned by the Gateway and goes with it, or when the Gateway is no longer ours.
+# owned by the Gateway and goes with it, or when the Gateway is no longer ours; one that somebody else made is left alone.
 - apiGroups: [""]
   resources: [services]
-  verbs: [create, patch, delete]
+  verbs: [get, create, patch, delete]
 {{- end -}}
 
 {{/* What it does with objects that have no namespace. */}}
@@ -52,32 +61,32 @@
 # Gateways choose routes by the labels of namespaces; a namespace selector says which ones are followed.
 - apiGroups: [""]
   resources: [namespaces]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # The addresses of a Service with node ports are those of the nodes.
 - apiGroups: [""]
   resources: [nodes]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Whose a Gateway or an Ingress is.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
   verbs: [get, list, watch]
 - apiGroups: [networking.k8s.io]
   resources: [ingressclasses]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [apisix.apache.org]
   resources: [apisixclusterconfigs]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Kinds that come and go with their CRDs, and versions that a CRD lacks.
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Whether the class is ours, and what it can do.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses/status]
-  verbs: [patch, update]
+  verbs: [patch]
 - apiGroups: [apisix.apache.org]
   resources: [apisixclusterconfigs/status]
-  verbs: [patch, update]
+  verbs: [patch]
 # The class of this gateway, when the CRDs of Gateway API come after the chart.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
@@ -93,7 +102,7 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ include "pygateway.fullname" . }}]
-  verbs: [get, update, patch]
+  verbs: [get, patch]
 # The Services of Gateways, and the chart's own, whose addresses Ingress objects show.
 - apiGroups: [""]
   resources: [services]
