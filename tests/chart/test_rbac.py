@@ -11,6 +11,7 @@ CRD = ("apiextensions.k8s.io", "customresourcedefinitions")
 NO_STATUS = {
     "services",
     "endpointslices",
+    "secrets",
     "namespaces",
     "nodes",
     "referencegrants",
