@@ -18,7 +18,7 @@ import json
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import NamedTuple, TextIO
 
 GIVE_UP = 15.0
@@ -32,7 +32,7 @@ class ClosedBeforeAnswerError(Exception):
 
 @dataclass
 class Outcome:
-    """What became of one request. `port` is the client's, of the last connection; 0 when there was none. `sent` and
+    """What became of one request. `port` is the client's, of the last connection. `sent` and
     `ended` are on the machine's monotonic clock, `late` is how much after its time the request began."""
 
     kind: str
@@ -47,7 +47,6 @@ class Outcome:
     body: str = ""
     received: int = 0
     error: str = ""
-    opened: list[int] = field(default_factory=list)
 
 
 class Ask(NamedTuple):
@@ -62,14 +61,15 @@ class Connection:
         self.target = target
         self.socket = socket.socket()
         self.socket.setblocking(False)
+        # The port is known before the connection is, and so is that of one which is refused.
+        self.socket.bind(("", 0))
+        self.port = self.socket.getsockname()[1]
         self.used = False
-        self.port = 0
 
     async def open(self) -> None:
         host, _, port = self.target.rpartition(":")
         await asyncio.get_running_loop().sock_connect(self.socket, (host, int(port)))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port = self.socket.getsockname()[1]
 
     def closed_while_idle(self) -> bool:
         """Whether the other side has ended it: every client looks before it sends."""
@@ -209,10 +209,9 @@ class Generator:
                 self._slots.put_nowait((target, connection if keep else None))
 
     async def _use(self, connection: Connection, request: bytes, outcome: Outcome) -> bool:
+        outcome.port = connection.port
         if not connection.used:
             await connection.open()
-            outcome.opened.append(connection.port)
-        outcome.port = connection.port
         return await connection.exchange(request, outcome)
 
 

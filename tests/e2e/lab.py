@@ -5,6 +5,7 @@ import os
 import re  # noqa: TID251 - our own patterns, over the output of tools
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from ipaddress import IPv4Address
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from .cluster import Cluster, Object, eventually, run, say
 
 VARIABLE = "PYGATEWAY_LAB"
+NETLINK_BUFFER = 16 * 2**20
 CLIENT, NODES = "client", ("node1", "node2")
 
 
@@ -139,28 +141,33 @@ class Journeys:
     def __init__(self, lab: Lab, port: int) -> None:
         self._lab = lab
         self._port = port
-        self._followers: list[tuple[int, subprocess.Popen[str]]] = []
         self._arrivals: dict[tuple[str, int], Arrival] = {}
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Journeys":
-        for node in NODES:
-            words = f"echo $$; exec conntrack -E -p tcp -e NEW --orig-port-dst {self._port}"
-            follower = subprocess.Popen(
-                [*self._lab.prefix(node), "sh", "-c", words],
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            )  # fmt: skip
-            assert follower.stdout is not None
-            pid = int(follower.stdout.readline())
-            self._followers.append((pid, follower))
-            eventually(partial(_is_conntrack, pid), "conntrack listens", every=0.05)
+        with contextlib.ExitStack() as stack:
+            for node in NODES:
+                stack.enter_context(self._following(node))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pid, _follower in self._followers:
-            os.kill(pid, signal.SIGTERM)
-        for _pid, follower in self._followers:
-            text, _errors = follower.communicate(timeout=10)
-            self._learn(text)
+        self._stack.close()
+
+    @contextlib.contextmanager
+    def _following(self, node: str) -> Iterator[None]:
+        command = f"echo $$; exec conntrack -E -b {NETLINK_BUFFER} -p tcp -e NEW --orig-port-dst {self._port}"
+        with tempfile.NamedTemporaryFile("r") as output, open(output.name, "a") as writer:
+            follower = subprocess.Popen([*self._lab.prefix(node), "sh", "-c", command], stdout=writer)
+            pid = int(eventually(output.readline, "conntrack starts", every=0.05))
+            try:
+                eventually(partial(_listening, pid), "conntrack listens", every=0.05)
+                yield
+                assert [row[8] for row in _listening(pid)] == ["0"], "no event was dropped"
+            finally:
+                os.kill(pid, signal.SIGTERM)
+                follower.wait(10)
+            self._learn(output.read())
 
     def _learn(self, text: str) -> None:
         """Two tuples a line: the client's packets, and those that answer them."""
@@ -175,8 +182,14 @@ class Journeys:
         return self._arrivals.get((target.rpartition(":")[0], port))
 
 
-def _is_conntrack(pid: int) -> bool:
-    return Process(pid).command.startswith("conntrack")
+def _listening(pid: int) -> list[list[str]]:
+    """The netlink sockets of a process that are members of a group, which is told of events."""
+    try:
+        files = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
+    except FileNotFoundError:
+        return []
+    rows = [line.split() for line in _read(f"/proc/{pid}/net/netlink").splitlines()[1:]]
+    return [row for row in rows if f"socket:[{row[9]}]" in files and int(row[3], 16)]
 
 
 def _read(path: str) -> str:
