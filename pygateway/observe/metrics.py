@@ -4,7 +4,7 @@ Label values come from the configuration (names of routes, listeners and cluster
 requests, so their number is bounded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -30,8 +30,19 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _LE: Final = [*(str(bound / 1000) for bound in BUCKETS_MS), "+Inf"]
 
 
+class ClusterReport(msgspec.Struct):
+    """How the cluster is followed and written to. `requests` counts by "verb resource code"; `writes` by kind and
+    result; `waiting` statuses are still to be written."""
+
+    requests: Mapping[str, int]
+    leading: bool
+    writes: Mapping[tuple[str, str], int]
+    waiting: int
+
+
 class Report(msgspec.Struct):
-    """Everything that is known at one scrape."""
+    """Everything that is known at one scrape. `cluster` is None without one. `hostname` and `matched` (route → path
+    and host) are for the names of APISIX."""
 
     totals: Totals
     generation: int
@@ -42,6 +53,9 @@ class Report(msgspec.Struct):
     worker_restarts: int
     control_restarts: int
     problems: int
+    cluster: ClusterReport | None = None
+    hostname: str = ""
+    matched: Mapping[str, tuple[str, str]] = {}
 
 
 class _Collector(Collector):
@@ -54,6 +68,8 @@ class _Collector(Collector):
         yield from _upstreams(self._report.totals)
         yield from _configuration(self._report)
         yield from _processes(self._report)
+        if self._report.cluster is not None:
+            yield from _cluster(self._report.cluster)
 
 
 def exposition(report: Report) -> bytes:
@@ -153,3 +169,21 @@ def _processes(report: Report) -> Iterator[Metric]:
     )
     yield CounterMetricFamily("pygateway_control_restarts", "Times that control died.", report.control_restarts)
     yield InfoMetricFamily("pygateway_build", "What runs.", {"version": pygateway.__version__, "form": program_form()})
+
+
+def _cluster(cluster: ClusterReport) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "pygateway_api_requests", "Requests to the API server; code error: no answer came.",
+        labels=["verb", "resource", "code"],
+    )  # fmt: skip
+    for key, count in cluster.requests.items():
+        requests.add_metric(key.split(" "), count)
+    writes = CounterMetricFamily(
+        "pygateway_api_writes", "Statuses, Events and Services written, by result.", labels=["kind", "result"]
+    )
+    for (kind, result), count in cluster.writes.items():
+        writes.add_metric([kind, result], count)
+    yield requests
+    yield writes
+    yield GaugeMetricFamily("pygateway_leader", "Whether this replica writes: one of all does.", cluster.leading)
+    yield GaugeMetricFamily("pygateway_statuses_waiting", "Statuses still to be written.", cluster.waiting)

@@ -27,7 +27,7 @@ class Totals:
         self.accepted += one.accepted
         self.log_lost += one.log_lost
         for route in one.routes:
-            self._add_route(route)
+            self.add_route(route)
         for cluster in one.clusters:
             self._add_cluster(cluster, living=living)
         _add_up(self.limits, one.limits)
@@ -41,7 +41,7 @@ class Totals:
         self.accepted += other.accepted
         self.log_lost += other.log_lost
         for route in other.routes.values():
-            self._add_route(route)
+            self.add_route(route)
         for cluster in other.clusters.values():
             self._add_cluster(cluster, living=False)
         _add_up(self.limits, other.limits)
@@ -53,7 +53,8 @@ class Totals:
         self.clusters = {key: one for key, one in self.clusters.items() if key in clusters}
         return self
 
-    def _add_route(self, one: RouteCounters) -> None:
+    def add_route(self, one: RouteCounters) -> None:
+        """Add one route's counts; `one` itself is left as it is."""
         key = (one.route, one.listener)
         total = self.routes.get(key)
         if total is None:
