@@ -95,10 +95,11 @@ KINDS: Final = (
 
 class Unusable(msgspec.Struct, frozen=True):
     """An object that is there but cannot be read: (field path, message) of everything wrong with it. Its last good
-    version, where there is one, stands in its map of the World."""
+    version, where there is one, stands in its map of the World. `ingress_class` is its `spec.ingressClassName`."""
 
     generation: int
     faults: tuple[tuple[str, str], ...]
+    ingress_class: str = ""
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):

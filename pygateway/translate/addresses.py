@@ -1,10 +1,12 @@
 """Where a Service can be reached, as statuses of Gateways and Ingresses say it."""
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from pygateway.resources.core import Node, Service
-from pygateway.translate.result import StatusAddress
+from pygateway.resources.core import LoadBalancerIngress, LoadBalancerStatus, Node, Service
+from pygateway.resources.world import World
+from pygateway.translate.result import ClusterPolicy, IngressStatus, StatusAddress
 
 _IP: Final = "IPAddress"
 _HOSTNAME: Final = "Hostname"
@@ -25,6 +27,27 @@ def addresses(service: Service, nodes: Mapping[str, Node]) -> tuple[StatusAddres
     else:
         return ()
     return _first(found)
+
+
+def ingress_status(world: World, cluster: ClusterPolicy | None) -> IngressStatus | None:
+    """What every Ingress of ours is told: where the chart's Service can be reached. None: nothing is known of it."""
+    if cluster is None or not (cluster.service or cluster.publish_addresses):
+        return None
+    if cluster.publish_addresses:
+        found = tuple(map(_typed, cluster.publish_addresses))
+    else:
+        service = world.services.get(f"{cluster.namespace}/{cluster.service}")
+        found = () if service is None else addresses(service, world.nodes)
+    ingress = (LoadBalancerIngress(**{"ip" if one.type == _IP else "hostname": one.value}) for one in found)
+    return IngressStatus(LoadBalancerStatus(tuple(ingress)))
+
+
+def _typed(value: str) -> StatusAddress:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return StatusAddress(_HOSTNAME, value)
+    return StatusAddress(_IP, value)
 
 
 def _balanced(service: Service) -> Iterator[StatusAddress]:

@@ -4,9 +4,8 @@ Each object is translated on its own (`ingress`, `apisixroute`) and remembered. 
 are put in order, and those that another one leaves nothing are told so.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Final
+from collections.abc import Iterator, Sequence, Set
+from typing import Any, Final
 
 import msgspec
 
@@ -15,21 +14,20 @@ from pygateway.resources.apisix import ApisixRoute
 from pygateway.resources.ingress import Ingress
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
+from pygateway.translate.addresses import ingress_status
 from pygateway.translate.apisixobjects import unsupported, upstream_problems
 from pygateway.translate.apisixroute import apisix_routes
-from pygateway.translate.conditions import condition, joined
+from pygateway.translate.apisixstatus import apisix_status
 from pygateway.translate.conflicts import ordered
 from pygateway.translate.ingress import ingress_routes
+from pygateway.translate.ingressclass import accepted_names, foreign
 from pygateway.translate.memo import Memo, Reads, Tables, kept
 from pygateway.translate.placed import Routes
-from pygateway.translate.result import ApisixStatus, Condition, Policy, Problem
+from pygateway.translate.result import IngressStatus, Policy, Problem, Status
 
 LISTENER: Final = "default"
 _APISIX: Final = "apisix.apache.org"
 _INGRESS: Final = "networking.k8s.io"
-_ALSO_OURS: Final = "apisix"
-"""A class that is served besides our own, so that manifests written for APISIX need no change."""
-_REFERENCES: Final = frozenset(("BackendNotFound", "InvalidKind", "UnsupportedProtocol"))
 _WITHOUT_EFFECT: Final = (
     ("ApisixTls", "apisix_tlses"),
     ("ApisixConsumer", "apisix_consumers"),
@@ -43,7 +41,7 @@ class DefaultHosts(msgspec.Struct, frozen=True):
     """Virtual hosts by key, and what the objects are told."""
 
     hosts: dict[str, ir.VirtualHost]
-    statuses: dict[Ref, ApisixStatus]
+    statuses: dict[Ref, Status]
     problems: dict[Ref, tuple[Problem, ...]]
 
 
@@ -68,7 +66,8 @@ class DefaultHostsTranslator:
     """Remembers what each object became. One object's fault changes nothing of another's."""
 
     def __init__(self, policy: Policy) -> None:
-        accepted = frozenset((policy.ingress_class, _ALSO_OURS))
+        accepted = self._accepted = accepted_names(policy)
+        self._policy = policy
 
         def of_ingress(one: Ingress, reads: Reads) -> _Made:
             return _made(_INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted))
@@ -80,6 +79,7 @@ class DefaultHostsTranslator:
         self._apisix_routes = Memo(of_route)
         self._inputs: tuple[object, ...] = ()
         self._result = DefaultHosts({}, {}, {})
+        self._reach: IngressStatus | None = None
         self._losses: dict[str, tuple[ir.VirtualHost, list[_Loss]]] = {}
 
     def translate(self, world: World, tables: Tables) -> DefaultHosts:
@@ -87,9 +87,12 @@ class DefaultHostsTranslator:
         ingresses = self._ingresses.run(world.ingresses, tables)
         routes = self._apisix_routes.run(world.apisix_routes, tables)
         others = tuple(getattr(world, field) for _, field in _WITHOUT_EFFECT)
-        inputs = (ingresses, routes, world.apisix_upstreams, *others)
+        reach = ingress_status(world, self._policy.cluster)
+        self._reach = reach = self._reach if reach == self._reach else reach
+        inputs = (ingresses, routes, world.apisix_upstreams, *others, tables.ingress_classes, reach)
         if len(self._inputs) != len(inputs) or any(a is not b for a, b in zip(inputs, self._inputs, strict=True)):
-            self._result = self._join([*ingresses.values(), *routes.values(), *_without_effect(world)])
+            others_made = _without_effect(world, self._accepted)
+            self._result = self._join([*ingresses.values(), *routes.values(), *others_made])
             self._inputs = inputs
         return self._result
 
@@ -101,26 +104,42 @@ class DefaultHostsTranslator:
             for loss in losses:
                 lost.setdefault(loss.ref, {})[loss.problem] = None
         problems: dict[Ref, tuple[Problem, ...]] = {}
-        statuses: dict[Ref, ApisixStatus] = {}
+        statuses: dict[Ref, Status] = {}
         for one in made:
             found = (*one.routes.problems, *lost.get(one.ref, ()))
             if found:
                 problems[one.ref] = found
-            if one.ref.group == _APISIX and not any(problem.note for problem in found):
-                statuses[one.ref] = _status(found, one.generation)
+            status = None if any(problem.note for problem in found) else self._status(one, found)
+            if status is not None:
+                statuses[one.ref] = status
         return DefaultHosts(hosts, statuses, problems)
+
+    def _status(self, one: _Made, problems: tuple[Problem, ...]) -> Status | None:
+        if one.ref.group == _APISIX:
+            return apisix_status(problems, one.generation, bool(one.routes.placed))
+        return self._reach
 
     def _lost(self, key: str, host: ir.VirtualHost) -> tuple[ir.VirtualHost, list[_Loss]]:
         before = self._losses.get(key)
         return before if before is not None and before[0] is host else (host, list(_losses(host)))
 
 
-def _without_effect(world: World) -> Iterator[_Made]:
+def _without_effect(world: World, accepted: Set[str]) -> Iterator[_Made]:
+    """Those of classes of others are left to them."""
     for upstream in world.apisix_upstreams.values():
-        yield _made(_APISIX, "ApisixUpstream", upstream.metadata, Routes((), upstream_problems(upstream)))
+        problems = _left(upstream, world, accepted) or upstream_problems(upstream)
+        yield _made(_APISIX, "ApisixUpstream", upstream.metadata, Routes((), problems))
     for kind, field in _WITHOUT_EFFECT:
         for one in getattr(world, field).values():
-            yield _made(_APISIX, kind, one.metadata, Routes((), (unsupported(kind),)))
+            problems = _left(one, world, accepted) or (unsupported(kind),)
+            yield _made(_APISIX, kind, one.metadata, Routes((), problems))
+
+
+def _left(one: Any, world: World, accepted: Set[str]) -> tuple[Problem, ...]:
+    """Why an APISIX object is left to others; nothing when it is ours."""
+    name: str = getattr(one.spec, "ingress_class_name", "")
+    left = foreign(name, "spec.ingressClassName", world.ingress_classes, accepted) if name else None
+    return () if left is None else (left,)
 
 
 def _hosts(made: Sequence[_Made]) -> dict[str, ir.VirtualHost]:
@@ -167,30 +186,3 @@ def _field(route: ir.Route) -> str:
     if rule < 0:
         return "spec.defaultBackend"
     return f"spec.rules[{rule}]" if path < 0 else f"spec.rules[{rule}].http.paths[{path}]"
-
-
-@lru_cache(256)  # thousands of healthy objects share a few statuses
-def _status(problems: tuple[Problem, ...], generation: int) -> ApisixStatus:
-    """Accepted and ResolvedRefs as in the Gateway API, and ResourcesAvailable for scripts that wait for the condition
-    of the APISIX controller 1.x. `Programmed` is added by who knows that the workers have it."""
-    refused = [problem for problem in problems if problem.reason not in _REFERENCES]
-    unresolved = [problem for problem in problems if problem.reason in _REFERENCES]
-    return ApisixStatus(
-        (
-            _condition("Accepted", refused, generation),
-            _condition("ResolvedRefs", unresolved, generation),
-            condition(
-                "ResourcesAvailable",
-                not problems,
-                "ResourceSyncAborted" if problems else "ResourcesSynced",
-                joined(map(str, problems)) or "Sync Successfully",
-                generation,
-            ),
-        )
-    )
-
-
-def _condition(kind: str, against: list[Problem], generation: int) -> Condition:
-    """A positive condition, which holds when nothing speaks against it. Its reason is then its own name."""
-    reason = against[0].reason if against else kind
-    return condition(kind, not against, reason, joined(map(str, against)), generation)

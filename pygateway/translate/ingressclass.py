@@ -4,14 +4,21 @@ from collections.abc import Mapping, Set
 from typing import Final
 
 from pygateway.resources.ingress import Ingress, IngressClass
-from pygateway.translate.result import Problem
+from pygateway.translate.result import Policy, Problem
 
 CONTROLLER: Final = "pygateway.dev/ingress-controller"
 """`spec.controller` of our own IngressClasses."""
 _APISIX: Final = "apisix.apache.org/apisix-ingress-controller"
 """Of the APISIX controller's; one with an accepted name is served too, so that its objects need no change."""
+_ALSO_OURS: Final = "apisix"
+"""A class that is served besides our own, so that manifests written for APISIX need no change."""
 ANNOTATION: Final = "kubernetes.io/ingress.class"
 _DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
+
+
+def accepted_names(policy: Policy) -> frozenset[str]:
+    """Names of classes that are ours without an object."""
+    return frozenset((policy.ingress_class, _ALSO_OURS))
 
 
 def class_of(ingress: Ingress) -> tuple[str, str]:

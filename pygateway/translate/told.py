@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -12,7 +13,7 @@ from pygateway.translate.gateways import Classes, class_status, gateway_status
 from pygateway.translate.httproute import RouteResult, with_notes
 from pygateway.translate.listeners import GatewayView
 from pygateway.translate.reach import Reach
-from pygateway.translate.result import Policy, Problem, Status
+from pygateway.translate.result import Policy, Problem, RouteStatus, Status
 
 
 class Gateways(msgspec.Struct, frozen=True):
@@ -20,6 +21,9 @@ class Gateways(msgspec.Struct, frozen=True):
 
     views: Mapping[str, GatewayView | Problem]
     reaches: Mapping[str, Reach]
+
+
+_NO_ENTRY: Final = RouteStatus(())
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -65,15 +69,20 @@ def gateways(told: Told, found: Gateways, world: World, counts: Mapping[str, int
 
 
 def routes(
-    told: Told, results: Mapping[str, RouteResult], world: World, losses: Mapping[Ref, tuple[Problem, ...]]
+    told: Told,
+    results: Mapping[str, RouteResult],
+    world: World,
+    losses: Mapping[Ref, tuple[Problem, ...]],
+    policy: Policy,
 ) -> None:
-    """HTTPRoutes. One that loses requests to another stays accepted, and its status says so."""
+    """HTTPRoutes. One that loses requests to another stays accepted, and its status says so. In a cluster one that is
+    not ours is told that there shall be no entry of ours: there may be one from before."""
     for key, result in results.items():
         ref = _ref("HTTPRoute", world.http_routes[key].metadata)
         lost, status = losses.get(ref, ()), result.status
         if lost and status is not None:
             status = with_notes(status, [str(problem) for problem in lost])
-        told.add(ref, status, result.problems + lost)
+        told.add(ref, status or (_NO_ENTRY if policy.cluster is not None else None), result.problems + lost)
 
 
 def _ref(kind: str, metadata: ObjectMeta) -> Ref:

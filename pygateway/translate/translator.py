@@ -17,11 +17,13 @@ from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
 from pygateway.translate.gateways import gateway_view
 from pygateway.translate.grants import by_namespace
 from pygateway.translate.httproute import RouteResult, translate_route
+from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
 from pygateway.translate.memo import Memo, Reads, Tables, settled
 from pygateway.translate.parameters import class_parameters
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
+from pygateway.translate.unusable import unusable
 
 _PORT: Final = 80
 """The port of the default listener."""
@@ -55,7 +57,7 @@ class Translator:
         gateway_hosts = self._gateway_hosts.build(routes)
         default_hosts = self._default_hosts.translate(world, tables)
         of_gateways = (world.gateway_classes, self._classes, tables.gateways, self._standing.reaches)
-        inputs = (*of_gateways, routes, gateway_hosts, default_hosts)
+        inputs = (*of_gateways, world.unusable, routes, gateway_hosts, default_hosts)
         if len(inputs) != len(self._inputs) or not all(map(is_, inputs, self._inputs)):
             self._last = self._join(world, routes, gateway_hosts, default_hosts)
             self._inputs = inputs
@@ -104,7 +106,8 @@ class Translator:
         told.classes(everybody, world.gateway_classes, self._classes)
         gateways = told.Gateways(self._tables.gateways, self._standing.reaches)
         told.gateways(everybody, gateways, world, told.attached(routes), self._policy)
-        told.routes(everybody, routes, world, ours.losses)
+        told.routes(everybody, routes, world, ours.losses, self._policy)
+        unusable(everybody, world, accepted_names(self._policy))
         listeners = {**self._gateway_listeners(ours), LISTENER: self._default_listener(default)}
         before = self._last
         return Translation(
