@@ -30,14 +30,16 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _LE: Final = [*(str(bound / 1000) for bound in BUCKETS_MS), "+Inf"]
 
 
-class ClusterReport(msgspec.Struct):
-    """How the cluster is followed and written to. `requests` counts by "verb resource code"; `writes` by kind and
-    result; `waiting` statuses are still to be written."""
+class ClusterFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How the cluster is followed and written to. `requests` counts by "verb resource code", `watches` by "watch
+    resource" (they began) and "relist resource" (a watch could not go on), `writes` by kind and result; `waiting`
+    statuses are still to be written."""
 
-    requests: Mapping[str, int]
     leading: bool
     writes: Mapping[tuple[str, str], int]
     waiting: int
+    requests: Mapping[str, int]
+    watches: Mapping[str, int]
 
 
 class Report(msgspec.Struct):
@@ -53,7 +55,7 @@ class Report(msgspec.Struct):
     worker_restarts: int
     control_restarts: int
     problems: int
-    cluster: ClusterReport | None = None
+    cluster: ClusterFigures | None = None
     hostname: str = ""
     matched: Mapping[str, tuple[str, str]] = {}
 
@@ -171,7 +173,7 @@ def _processes(report: Report) -> Iterator[Metric]:
     yield InfoMetricFamily("pygateway_build", "What runs.", {"version": pygateway.__version__, "form": program_form()})
 
 
-def _cluster(cluster: ClusterReport) -> Iterator[Metric]:
+def _cluster(cluster: ClusterFigures) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "pygateway_api_requests", "Requests to the API server; code error: no answer came.",
         labels=["verb", "resource", "code"],
@@ -183,7 +185,12 @@ def _cluster(cluster: ClusterReport) -> Iterator[Metric]:
     )
     for (kind, result), count in cluster.writes.items():
         writes.add_metric([kind, result], count)
-    yield requests
-    yield writes
+    watches = CounterMetricFamily(
+        "pygateway_api_watches", "Watches that began, and new lists because one could not go on.",
+        labels=["event", "resource"],
+    )  # fmt: skip
+    for key, count in cluster.watches.items():
+        watches.add_metric(key.split(" "), count)
+    yield from (requests, writes, watches)
     yield GaugeMetricFamily("pygateway_leader", "Whether this replica writes: one of all does.", cluster.leading)
     yield GaugeMetricFamily("pygateway_statuses_waiting", "Statuses still to be written.", cluster.waiting)

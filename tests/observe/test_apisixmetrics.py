@@ -7,7 +7,7 @@ from pygateway import ir
 from pygateway.ir.match import Match, PathKind, PathMatch
 from pygateway.observe import apisixmetrics
 from pygateway.observe.counters import BUCKETS_MS, RouteCounters, WorkerCounters
-from pygateway.observe.metrics import ClusterReport, Report, exposition
+from pygateway.observe.metrics import ClusterFigures, Report, exposition
 from pygateway.observe.tally import Totals
 from pygateway.process.matched import matched
 
@@ -19,7 +19,7 @@ def route(name: str, listener: str, codes: dict[int, int], milliseconds: int) ->
     return RouteCounters(name, listener, codes, buckets, count * milliseconds / 1000, 10 * count, 20 * count)
 
 
-def report(*routes: RouteCounters, cluster: ClusterReport | None = None) -> Report:
+def report(*routes: RouteCounters, cluster: ClusterFigures | None = None) -> Report:
     totals = Totals()
     totals.add(WorkerCounters(0, 1, 0.0, 3, 40, list(routes), [], {}, {}, 0), living=True)
     return Report(
@@ -138,11 +138,12 @@ class TestCluster:
         got = samples(
             exposition(
                 report(
-                    cluster=ClusterReport(
+                    cluster=ClusterFigures(
                         requests={"watch httproutes 200": 7, "patch gateways/status error": 1},
                         leading=True,
                         writes={("Gateway", "done"): 3},
                         waiting=2,
+                        watches={"watch httproutes": 4, "relist httproutes": 1},
                     )
                 )
             )
@@ -150,6 +151,8 @@ class TestCluster:
         assert got["pygateway_api_requests_total code=200 resource=httproutes verb=watch"] == 7
         assert got["pygateway_api_requests_total code=error resource=gateways/status verb=patch"] == 1
         assert got["pygateway_api_writes_total kind=Gateway result=done"] == 3
+        assert got["pygateway_api_watches_total event=watch resource=httproutes"] == 4
+        assert got["pygateway_api_watches_total event=relist resource=httproutes"] == 1
         assert got["pygateway_leader"] == 1
         assert got["pygateway_statuses_waiting"] == 2
 
