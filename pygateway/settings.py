@@ -47,6 +47,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 30.0
     """Then: when the last exchange must have ended."""
 
+    kubernetes: bool = False
+    """Follow the objects of a cluster instead of files."""
+    kubeconfig: str = ""
+    """A file; empty: the service account in a pod, else as kubectl has it."""
+    watch_namespaces: tuple[str, ...] = ()
+    """Read these namespaces only; empty = all."""
+    namespace_selector: str = ""
+    """Label selector of the namespaces whose objects count; empty = all."""
+    pod_name: str = ""
+    pod_namespace: str = "default"
+    pod_selector: tuple[str, ...] = ()
+    """Labels of our pods ("name=value"), for the Services of Gateways."""
+    deployment: str = ""
+    """The Deployment that owns the Services of Gateways."""
+    service: str = ""
+    """The Service that leads to the http port: its addresses go into the status of Ingresses."""
+    publish_addresses: tuple[str, ...] = ()
+    """Addresses for the status of Ingresses instead of that Service's."""
+    cluster_domain: str = "cluster.local"
+    gateway_class: str = ""
+    """The GatewayClass to make where there is none of that name; empty = none."""
+    lease: str = "pygateway"
+    leader_election: bool = True
+    """Without it every replica writes statuses: for a single one."""
+
+    apisix_metrics: bool = False
+    """Serve APISIX's names of metrics too."""
+    apisix_metrics_prefix: str = "apisix_"
+
     ingress_class: str = "pygateway"
     controller_name: str = "pygateway.dev/gateway-controller"
 
@@ -98,6 +127,22 @@ _HELP: Final[Mapping[str, str]] = {
     "trusted": "CIDRs of proxies whose X-Forwarded-* is believed, with commas between them",
     "worker_max_age": "seconds after which a worker is replaced; 0 = never",
     "backlog": "connections that the kernel keeps waiting on each socket",
+    "kubernetes": "follow the objects of a cluster instead of files",
+    "kubeconfig": "login at the cluster (default: the pod's service account, else as kubectl has it)",
+    "watch_namespaces": "the only namespaces to read, with commas between them",
+    "namespace_selector": "labels of the namespaces whose objects count",
+    "pod_name": "the name of this pod, which names the leader",
+    "pod_namespace": "our own namespace: of the Lease and of the Services of Gateways",
+    "pod_selector": "labels of our pods as name=value, with commas between them",
+    "deployment": "the Deployment that owns the Services of Gateways",
+    "service": "the Service that leads here, for the addresses of Ingresses",
+    "publish_addresses": "addresses of Ingresses instead of that Service's",
+    "cluster_domain": "the domain of the cluster's names",
+    "gateway_class": "the GatewayClass to make where it is missing",
+    "lease": "the Lease by which replicas elect who writes statuses",
+    "leader_election": "whether replicas elect who writes statuses",
+    "apisix_metrics": "serve metrics under APISIX's names too",
+    "apisix_metrics_prefix": "what those names begin with",
     "ingress_class": "the class of Ingress and APISIX objects that are served, beside none and apisix",
     "controller_name": "the spec.controllerName of GatewayClasses that are served",
     "log_level": "debug, info, warning or error",
@@ -191,6 +236,8 @@ def _check(field: str, value: Any) -> None:
     if field == "trusted":
         for one in value:
             ipaddress.ip_network(one, strict=False)
+    if field == "pod_selector" and not all("=" in pair for pair in value):
+        raise ValueError("labels are written name=value")
     if field in ("addresses", "admin_address"):
         for one in (value,) if isinstance(value, str) else value:
             ipaddress.ip_address(one)

@@ -13,8 +13,10 @@ import msgspec
 from aiohttp import web
 
 import pygateway
+from pygateway.observe import apisixmetrics
 from pygateway.observe.metrics import CONTENT_TYPE, Report, exposition
 from pygateway.process.fleet import COUNT_WITHIN
+from pygateway.process.matched import matched
 from pygateway.process.question import QuestionError, ask
 from pygateway.routing.listing import RouteRow, listing
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 PAGES: Final = {
     "/healthz": "control is alive",
     "/readyz": "200 when every worker has the configuration and every port is bound, else 503 and why",
-    "/metrics": "for Prometheus",
+    "/metrics": "for Prometheus; also at /apisix/prometheus/metrics, where APISIX has it",
     "/routes": "every route, in the order in which they are asked (text, or JSON by Accept)",
     "/explain": "which route takes a request and why: ?method=GET&url=http://shop.example/cart&h=Name:value"
     "&from=203.0.113.7 (text, or JSON by Accept)",
@@ -56,6 +58,7 @@ class Admin:
             "/healthz": self.healthz,
             "/readyz": self.readyz,
             "/metrics": self.metrics,
+            "/apisix/prometheus/metrics": self.metrics,
             "/routes": self.routes,
             "/explain": self.explain,
         }
@@ -95,9 +98,14 @@ class Admin:
             worker_restarts=fleet.restarts,
             control_restarts=control.restarts,
             problems=control.outcome.problems,
+            cluster=control.pipeline.figures(),
+            hostname=socket.gethostname(),
         )
         # In a thread: many thousand routes are seconds of formatting.
         text = await asyncio.to_thread(exposition, report)
+        if control.settings.apisix_metrics:
+            report.matched = matched(snapshot)
+            text += await asyncio.to_thread(apisixmetrics.exposition, report, control.settings.apisix_metrics_prefix)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def routes(self, request: web.Request) -> web.Response:

@@ -14,8 +14,9 @@ from pygateway.process import messages as m
 from pygateway.process.entry import run_child
 from pygateway.process.fleet import COUNT_WITHIN, Fleet
 from pygateway.process.link import PacketReader, Packets
-from pygateway.process.outcome import Outcome, Pipeline
+from pygateway.process.outcome import Outcome, Pipeline, PipelineFactory, Reported
 from pygateway.settings import Settings, worker_count
+from pygateway.translate import Translation
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,9 @@ COUNT_EVERY = 15.0
 class Control:
     """The one control process. `link` leads to the supervisor."""
 
-    def __init__(self, link: socket.socket, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, link: socket.socket, make: PipelineFactory) -> None:
+        self._make = make
+        self._reported = Reported()
         self._loop = asyncio.get_running_loop()
         self._supervisor = PacketReader(Packets(link), self._on_packet, self._on_orphaned)
         self._end: asyncio.Future[int] = self._loop.create_future()
@@ -41,8 +43,9 @@ class Control:
         self._retry: asyncio.TimerHandle | None = None
         self.settings = Settings()
         self.fleet: Fleet
+        self.pipeline: Pipeline
         self.restarts = 0
-        self.outcome = Outcome(ir.Snapshot(), 0.0)
+        self.outcome = Outcome(Translation(ir.Snapshot()), 0.0)
 
     async def run(self) -> int:
         """Follow the source until the supervisor ends; the exit code."""
@@ -58,15 +61,18 @@ class Control:
                 self._spawn(self.fleet.meet(link, sockets[0]))
             case m.Bound(ports):
                 self._on_bound(ports)
-            case m.Drain():
+            case m.Drain() if not self._draining:
                 self._draining = True
+                self._spawn(self.pipeline.leave())
 
     def _start(self, settings: Settings, restarts: int, sockets: list[socket.socket]) -> None:
         logs.set_up("control", settings.log_level, settings.log_format)
         self.settings = settings
         self.restarts = restarts
         self.fleet = Fleet(worker_count(settings), self._on_change)
+        self.pipeline = self._make(settings)
         self._spawn(self._follow())
+        self._spawn(self.pipeline.work())
         self._spawn(self._count())
         if sockets:
             from pygateway.process.admin import serve_admin
@@ -95,7 +101,7 @@ class Control:
     # Configuration
 
     async def _follow(self) -> None:
-        async for outcome in self._pipeline(self.settings):
+        async for outcome in self.pipeline.outcomes:
             self._publish(outcome)
 
     def _publish(self, outcome: Outcome) -> None:
@@ -111,10 +117,21 @@ class Control:
             level = logging.INFO if update.listeners or update.hosts else logging.DEBUG
             log.log(level, "configuration %d: %s", update.generation, summary(outcome.snapshot))
             self._ask_for_ports()
+        self._reported.published(self.fleet.state.generation, outcome)
+        self._tell_in_effect()
 
     def _on_change(self) -> None:
         self._ask_for_ports()
         self._tell_ready()
+        self._tell_in_effect()
+
+    def _tell_in_effect(self) -> None:
+        """Say of a state that it holds, once every worker has it and the supervisor has answered for its ports."""
+        if self._bound.keys() < set(binds(self.outcome.snapshot)):
+            return
+        outcome = self._reported.due(self.fleet.acknowledged())
+        if outcome is not None:
+            self.pipeline.in_effect(outcome, {port: fault for port, fault in self._bound.items() if fault})
 
     async def _count(self) -> None:
         while True:
@@ -148,6 +165,7 @@ class Control:
         if any(ports.values()) and self._retry is None:
             self._retry = self._loop.call_later(BIND_AGAIN, self._send_ports)
         self._tell_ready()
+        self._tell_in_effect()
 
     # How things are
 
@@ -183,17 +201,17 @@ def summary(snapshot: ir.Snapshot) -> str:
     return f"{routes} routes, {len(snapshot.clusters)} clusters with {members} endpoints"
 
 
-def main(pipeline: Pipeline) -> NoReturn:
+def main(make: PipelineFactory) -> NoReturn:
     """The process."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
 
     async def serve(link: socket.socket) -> int:
-        return await Control(link, pipeline).run()
+        return await Control(link, make).run()
 
     run_child(serve)
 
 
 if __name__ == "__main__":
-    from pygateway.process.pipeline import from_files
+    from pygateway.process.pipeline import pipeline
 
-    main(from_files)
+    main(pipeline)

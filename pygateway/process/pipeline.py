@@ -1,15 +1,16 @@
-"""From manifests to snapshots: what control follows."""
+"""From manifests to snapshots, and what is said of their faults; from a cluster, see `cluster`."""
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 
-from pygateway.process.outcome import Outcome
+from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.settings import Settings
 from pygateway.sources.files import FileSource
 from pygateway.sources.source import SourceError, SourceFault
 from pygateway.translate import Policy, Translation, Translator
+from pygateway.translate.result import ClusterPolicy
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,15 @@ class FaultLog:
         return sum(len(faults) for faults in self._told.values())
 
 
+def pipeline(settings: Settings) -> Pipeline:
+    """What control follows with these settings."""
+    if settings.kubernetes:
+        from pygateway.process.cluster import ClusterPipeline
+
+        return ClusterPipeline(settings)
+    return Pipeline(from_files(settings))
+
+
 async def from_files(settings: Settings) -> AsyncIterator[Outcome]:
     """Follow manifests in files and folders."""
     faults = FaultLog()
@@ -53,7 +63,7 @@ async def from_files(settings: Settings) -> AsyncIterator[Outcome]:
                 # In a thread, so that a large translation does not keep the admin port from answering.
                 translation = await asyncio.to_thread(translator.translate, world)
                 faults.tell("objects", located(source, translation))
-                yield Outcome(translation.snapshot, since, faults.count)
+                yield Outcome(translation, since, faults.count)
         except SourceError as error:
             log.error("%s", error)
             await asyncio.sleep(READ_AGAIN)
@@ -66,6 +76,18 @@ def policy(settings: Settings) -> Policy:
         http_port=settings.http,
         https_port=settings.https,
         ingress_class=settings.ingress_class,
+        cluster=_cluster_policy(settings) if settings.kubernetes else None,
+    )
+
+
+def _cluster_policy(settings: Settings) -> ClusterPolicy:
+    return ClusterPolicy(
+        namespace=settings.pod_namespace,
+        service=settings.service,
+        deployment=settings.deployment,
+        selector=dict(pair.split("=", 1) for pair in settings.pod_selector),
+        publish_addresses=settings.publish_addresses,
+        domain=settings.cluster_domain,
     )
 
 

@@ -9,8 +9,9 @@ import msgspec
 
 from pygateway import ir
 from pygateway.process.control import main
-from pygateway.process.outcome import Outcome
+from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.settings import Settings
+from pygateway.translate import Translation
 
 
 async def follow(settings: Settings) -> AsyncIterator[Outcome]:
@@ -20,7 +21,7 @@ async def follow(settings: Settings) -> AsyncIterator[Outcome]:
         changed, content = await asyncio.to_thread(look, path, seen)
         if content:
             seen = changed
-            yield Outcome(decode(content), time.monotonic())
+            yield Outcome(Translation(decode(content)), time.monotonic())
         await asyncio.sleep(0.01)
 
 
@@ -31,4 +32,4 @@ def look(path: Path, seen: int) -> tuple[int, bytes]:
 
 
 if __name__ == "__main__":
-    main(follow)
+    main(lambda settings: Pipeline(follow(settings)))

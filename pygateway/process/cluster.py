@@ -1,0 +1,163 @@
+"""The gateway in a cluster: where its source, its translation and its publisher meet.
+
+KubernetesSource → Translator → control → workers
+                        └─ Services at once, statuses once they hold ─▶ Publisher
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from pygateway.observe.metrics import ClusterReport
+from pygateway.process.outcome import Outcome, Pipeline
+from pygateway.process.pipeline import READ_AGAIN, FaultLog, policy
+from pygateway.publish.publisher import Identity, Publisher
+from pygateway.resources.meta import Ref
+from pygateway.resources.world import World
+from pygateway.settings import Settings
+from pygateway.sources.kubernetes import Client, KubernetesSource, Scope
+from pygateway.sources.source import SourceError, SourceFault
+from pygateway.translate import Translation, Translator
+from pygateway.translate.conditions import condition
+from pygateway.translate.result import GatewayStatus, ListenerStatus, Status
+
+log = logging.getLogger(__name__)
+
+_Programmed = TypeVar("_Programmed", GatewayStatus, ListenerStatus)
+
+
+class ClusterPipeline(Pipeline):
+    """Follows a cluster, and writes into it what has come of its objects."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(self._follow())
+        self._settings = settings
+        self._faults = FaultLog()
+        self._client: Client | None = None
+        self._source: KubernetesSource | None = None
+        self._publisher: Publisher | None = None
+        self._connected = asyncio.Event()
+
+    async def work(self) -> None:
+        await self._connected.wait()
+        if self._publisher is not None:
+            await self._publisher.run()
+
+    def in_effect(self, outcome: Outcome, unbound: Mapping[int, str]) -> None:
+        if self._publisher is not None:
+            statuses = with_unbound(outcome.translation, unbound) if unbound else outcome.translation.statuses
+            self._publisher.report(statuses, outcome.translation.problems)
+
+    async def leave(self) -> None:
+        if self._publisher is not None:
+            await self._publisher.leave()
+
+    def figures(self) -> ClusterReport | None:
+        if self._publisher is None or self._client is None or self._source is None:
+            return None
+        published = self._publisher.figures()
+        return ClusterReport(
+            requests=dict(self._client.requests),
+            leading=published.leading,
+            writes=published.writes,
+            waiting=published.waiting,
+        )
+
+    async def _follow(self) -> AsyncIterator[Outcome]:
+        """States of the cluster. Faults of the network are the source's to survive."""
+        source, publisher = await self._connect()
+        translator = Translator(policy(self._settings))
+        worlds: AsyncGenerator[World, None] = source.__aiter__()
+        try:
+            async for world in worlds:
+                since = time.monotonic()
+                # In a thread, so that a large translation does not keep the watches waiting.
+                translation = await asyncio.to_thread(translator.translate, world)
+                self._faults.tell("objects", faults(translation))
+                publisher.want(translation.services)
+                yield Outcome(translation, since, self._faults.count)
+        finally:
+            await worlds.aclose()
+
+    async def _connect(self) -> tuple[KubernetesSource, Publisher]:
+        settings = self._settings
+        while self._client is None:
+            try:
+                self._client = await Client.connect(settings.kubeconfig)
+            except SourceError as error:
+                log.error("%s", error)
+                await asyncio.sleep(READ_AGAIN)
+        self._source = source = KubernetesSource(
+            self._client,
+            Scope(settings.watch_namespaces, settings.namespace_selector, settings.pod_namespace),
+            on_faults=lambda told: self._faults.tell("cluster", told),
+            on_seen=self._seen,
+        )
+        self._publisher = Publisher(self._client, source, identity(settings))
+        self._connected.set()
+        return source, self._publisher
+
+    def _seen(self, ref: Ref) -> None:
+        if self._publisher is not None:
+            self._publisher.seen(ref)
+
+
+def identity(settings: Settings) -> Identity:
+    """Who this replica is."""
+    return Identity(
+        namespace=settings.pod_namespace,
+        pod=settings.pod_name,
+        deployment=settings.deployment,
+        reserved=(settings.http, settings.https, settings.admin),
+        lease=settings.lease,
+        leader_election=settings.leader_election,
+        controller_name=settings.controller_name,
+        gateway_class=settings.gateway_class,
+    )
+
+
+def faults(translation: Translation) -> Iterator[SourceFault]:
+    """What translation found wrong, by object and field."""
+    for ref, problems in translation.problems.items():
+        for problem in problems:
+            if not problem.note:
+                yield SourceFault("", 0, ref, problem.at, problem.message)
+
+
+def with_unbound(translation: Translation, unbound: Mapping[int, str]) -> dict[Ref, Status]:
+    """The statuses, where the listeners of some ports do not serve: those ports cannot be bound."""
+    failed = {
+        listener.name: f"Port {listener.bind} of the pod cannot be bound: {unbound[listener.bind]}"
+        for listener in translation.snapshot.listeners.values()
+        if listener.bind in unbound
+    }
+    return {ref: _unbound(ref, status, failed) for ref, status in translation.statuses.items()}
+
+
+def _unbound(ref: Ref, status: Status, failed: Mapping[str, str]) -> Status:
+    if not isinstance(status, GatewayStatus):
+        return status
+    listeners = [
+        _not_programmed(each, message) if (message := failed.get(f"{ref.namespace}/{ref.name}/{each.name}")) else each
+        for each in status.listeners
+    ]
+    faulty = next((failed[key] for key in failed if key.startswith(f"{ref.namespace}/{ref.name}/")), "")
+    if not faulty:
+        return status
+    return _not_programmed(msgspec.structs.replace(status, listeners=tuple(listeners)), faulty)
+
+
+def _not_programmed(status: _Programmed, message: str) -> _Programmed:
+    return msgspec.structs.replace(
+        status,
+        conditions=tuple(
+            condition("Programmed", False, "Invalid", message, one.observed_generation)
+            if one.type == "Programmed" and one.status == "True"
+            else one
+            for one in status.conditions
+        ),
+    )
