@@ -35,8 +35,25 @@ class _Head(msgspec.Struct):
     status: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _ClassSpec(msgspec.Struct):
+    ingress_class: str = msgspec.field(default="", name="ingressClassName")
+
+
+class _Classed(msgspec.Struct):
+    spec: _ClassSpec
+
+
+def _class(raw: msgspec.Raw) -> str:
+    """Whose an object is that cannot be read: it may be none of ours."""
+    try:
+        return msgspec.json.decode(raw, type=_Classed).spec.ingress_class
+    except msgspec.DecodeError:
+        return ""
+
+
 class Item(msgspec.Struct, frozen=True, eq=False):
-    """One object as the API server sent it. `value` is None when it cannot be read, for the reasons in `faults`."""
+    """One object as the API server sent it. `value` is None when it cannot be read, for the reasons in `faults`; it
+    may have a class all the same."""
 
     namespace: str
     name: str
@@ -46,6 +63,7 @@ class Item(msgspec.Struct, frozen=True, eq=False):
     status: bytes
     value: Any
     faults: Faults = ()
+    ingress_class: str = ""
 
 
 _heads: Final = msgspec.json.Decoder(_Head)
@@ -82,9 +100,10 @@ class ItemReader:
         """The object. Raises DecodeError when it cannot even be told which one it is."""
         head = self.head(raw)
         value, found = self._value(raw)
-        if value is not None:
-            meta: ObjectMeta = value.metadata
-            meta.annotations.pop(_LAST_APPLIED, None)
+        if value is None:
+            return msgspec.structs.replace(head, faults=found, ingress_class=_class(raw))
+        meta: ObjectMeta = value.metadata
+        meta.annotations.pop(_LAST_APPLIED, None)
         return msgspec.structs.replace(head, value=value, faults=found)
 
     def _value(self, raw: msgspec.Raw) -> tuple[Any, Faults]:
