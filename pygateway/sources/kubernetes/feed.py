@@ -53,6 +53,7 @@ class Feed:
 
     def listed(self, items: list[Item], nameless: list[str]) -> None:
         self._complete = True
+        self._refused, self.trouble, self.missing = "", "", False
         self._nameless = nameless
         self._store.listed(self.info, self.namespace, items)
         self._on_change()

@@ -197,6 +197,7 @@ class Reflector:
                 async for line in lines:
                     if began is None:
                         began = self._clock.now()
+                        self._failures = 0
                         self._counts[f"watch {self._target.resource}"] += 1
                         self._follower.state(State.FOLLOWING, "")
                     if line:

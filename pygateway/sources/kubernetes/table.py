@@ -14,11 +14,12 @@ Shown = Callable[[str], bool]
 class Record:
     """`value` is the last good version of the object with this uid; None when there was none yet."""
 
-    __slots__ = ("faults", "generation", "namespace", "resource_version", "status", "uid", "value")
+    __slots__ = ("faults", "generation", "ingress_class", "namespace", "resource_version", "status", "uid", "value")
 
     def __init__(self, item: Item, value: Any) -> None:
         self.value = value
         self.faults: Faults = item.faults
+        self.ingress_class = item.ingress_class
         self.namespace = item.namespace
         self.uid = item.uid
         self.generation = item.generation
@@ -34,8 +35,8 @@ class Table:
         self.info = info
         self._records: dict[str, Record] = {}
         self._map: dict[str, Any] = {}
-        self._changed: set[str] = set()
-        """The keys at which records and map may differ."""
+        self._changed: dict[str, None] = {}
+        """The keys at which records and map may differ, in order."""
         self._unusable: dict[Ref, Unusable] = {}
         self._faulty = False
 
@@ -47,7 +48,7 @@ class Table:
         value = known if item.value is None or known == item.value else item.value
         self._records[key] = Record(item, value)
         if before is None or value is not before.value:
-            self._changed.add(key)
+            self._changed[key] = None
         self._faulty = self._faulty or bool(item.faults) or (before is not None and bool(before.faults))
         return before is None or before.resource_version != item.resource_version
 
@@ -56,7 +57,7 @@ class Table:
         key = _key(namespace, name)
         record = self._records.pop(key, None)
         if record is not None:
-            self._changed.add(key)
+            self._changed[key] = None
             self._faulty = self._faulty or bool(record.faults)
 
     def replace(self, namespace: str, items: Iterable[Item]) -> list[Ref]:
@@ -82,7 +83,7 @@ class Table:
 
     def look_again(self) -> None:
         """Which objects are shown may have changed."""
-        self._changed = self._records.keys() | self._map.keys()
+        self._changed = dict.fromkeys((*self._map, *self._records))
         self._faulty = True
 
     def records(self) -> Iterable[Record]:
@@ -98,7 +99,7 @@ class Table:
     def map(self, shown: Shown) -> dict[str, Any]:
         """The objects by key; the same dict as last time when nothing differs."""
         now = {key: self._value(key, shown) for key in self._changed}
-        self._changed = set()
+        self._changed = {}
         changed = {key: value for key, value in now.items() if self._map.get(key) is not value}
         if changed:
             # A whole new dict: somebody may be reading the old one.
@@ -113,7 +114,9 @@ class Table:
         if self._faulty:
             self._faulty = False
             found = {
-                self._ref(one.namespace, key.rpartition("/")[2]): Unusable(one.generation, one.faults)
+                self._ref(one.namespace, key.rpartition("/")[2]): Unusable(
+                    one.generation, one.faults, one.ingress_class
+                )
                 for key, one in sorted(self._records.items())
                 if one.faults and shown(one.namespace)
             }
