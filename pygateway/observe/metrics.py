@@ -30,7 +30,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _LE: Final = [*(str(bound / 1000) for bound in BUCKETS_MS), "+Inf"]
 
 
-class ClusterFigures(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterReport(msgspec.Struct, frozen=True, kw_only=True):
     """How the cluster is followed and written to. `requests` counts by "verb resource code", `watches` by "watch
     resource" (they began) and "relist resource" (a watch could not go on), `writes` by kind and result; `waiting`
     statuses are still to be written."""
@@ -39,7 +39,7 @@ class ClusterFigures(msgspec.Struct, frozen=True, kw_only=True):
     writes: Mapping[tuple[str, str], int]
     waiting: int
     requests: Mapping[str, int]
-    watches: Mapping[str, int]
+    watches: Mapping[str, int] = {}
 
 
 class Report(msgspec.Struct):
@@ -55,7 +55,7 @@ class Report(msgspec.Struct):
     worker_restarts: int
     control_restarts: int
     problems: int
-    cluster: ClusterFigures | None = None
+    cluster: ClusterReport | None = None
     hostname: str = ""
     matched: Mapping[str, tuple[str, str]] = {}
 
@@ -173,7 +173,7 @@ def _processes(report: Report) -> Iterator[Metric]:
     yield InfoMetricFamily("pygateway_build", "What runs.", {"version": pygateway.__version__, "form": program_form()})
 
 
-def _cluster(cluster: ClusterFigures) -> Iterator[Metric]:
+def _cluster(cluster: ClusterReport) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "pygateway_api_requests", "Requests to the API server; code error: no answer came.",
         labels=["verb", "resource", "code"],

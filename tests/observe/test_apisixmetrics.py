@@ -7,7 +7,7 @@ from pygateway import ir
 from pygateway.ir.match import Match, PathKind, PathMatch
 from pygateway.observe import apisixmetrics
 from pygateway.observe.counters import BUCKETS_MS, RouteCounters, WorkerCounters
-from pygateway.observe.metrics import ClusterFigures, Report, exposition
+from pygateway.observe.metrics import ClusterReport, Report, exposition
 from pygateway.observe.tally import Totals
 from pygateway.process.matched import matched
 
@@ -19,7 +19,7 @@ def route(name: str, listener: str, codes: dict[int, int], milliseconds: int) ->
     return RouteCounters(name, listener, codes, buckets, count * milliseconds / 1000, 10 * count, 20 * count)
 
 
-def report(*routes: RouteCounters, cluster: ClusterFigures | None = None) -> Report:
+def report(*routes: RouteCounters, cluster: ClusterReport | None = None) -> Report:
     totals = Totals()
     totals.add(WorkerCounters(0, 1, 0.0, 3, 40, list(routes), [], {}, {}, 0), living=True)
     return Report(
@@ -138,7 +138,7 @@ class TestCluster:
         got = samples(
             exposition(
                 report(
-                    cluster=ClusterFigures(
+                    cluster=ClusterReport(
                         requests={"watch httproutes 200": 7, "patch gateways/status error": 1},
                         leading=True,
                         writes={("Gateway", "done"): 3},
