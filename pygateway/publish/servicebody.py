@@ -100,8 +100,8 @@ def covers(there: Any, body: Any, name: str = "") -> bool:
 def without_others_ports(there: Json, body: Json) -> Json | None:
     """A merge patch that takes away the ports which are not ours to serve; None when there are none. Applying cannot:
     an entry stays for as long as anybody else owns a field of it."""
-    wanted = {(one["port"], one["protocol"]) for one in body["spec"]["ports"]}
     ports = there["spec"].get("ports") or []
+    wanted = {(one["port"], one["protocol"]) for one in body["spec"].get("ports", ports)}
     kept = [one for one in ports if (one["port"], one.get("protocol", "TCP")) in wanted]
     if len(kept) == len(ports):
         return None

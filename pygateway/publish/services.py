@@ -332,6 +332,7 @@ class ServiceWriter:
         if not slash or not name:
             return False
         about = Ref(GROUP, "Gateway", namespace, name)
+        certain = not self._watched.serves(GROUP, "Gateway")
         for version in _VERSIONS:
             answer = await self._pen.read(about, f"/apis/{GROUP}/{version}/namespaces/{namespace}/gateways/{name}")
             if answer.result is Result.DONE:
@@ -339,7 +340,9 @@ class ServiceWriter:
                 return bool(uid != gateway_uid(there))
             if answer.result is not Result.GONE:
                 raise Unclear
-        return True
+            # A version that is not served is not found either, but then nothing is said of the object.
+            certain = certain or b'"Status"' in answer.body
+        return certain
 
     async def _remove(self, ref: Ref, there: Json) -> None:
         meta = there["metadata"]

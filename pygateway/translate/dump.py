@@ -59,7 +59,7 @@ def _struct(value: msgspec.Struct) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(value):
         content = getattr(value, field.name)
-        if content != field.default:
+        if content != field.default and not (content == {} and field.default_factory is dict):
             fields[field.name] = _plain(content)
     tag = value.__struct_config__.tag
     return {str(tag): fields} if tag is not None else fields

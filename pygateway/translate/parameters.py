@@ -43,7 +43,7 @@ def gateway_parameters(gateway: Gateway, base: ServiceParameters, world: World) 
 def _refined(base: ServiceParameters, ref: Ref, at: str, world: World) -> ServiceParameters | Problem:
     """`base` with what the object `ref` says; `at` is the field that names it."""
     if (ref.group, ref.kind) != (GROUP, _KIND):
-        message = f"kind {ref.kind} of group {ref.group} is not supported, only {_KIND} of {GROUP}"
+        message = f"kind {ref.kind} of group {ref.group or 'core'} is not supported, only {_KIND} of {GROUP}"
         return _invalid(message, at)
     broken = world.unusable.get(ref)
     if broken is not None:

@@ -5,8 +5,11 @@ what `pygateway translate` prints for it. `<case>.probe.yaml` (optional) maps re
 
     GET http://a.example/x X-Env=blue: forward default/blue:80
 
-A request is a method and a URL (its port is the listener's), then header fields as Name=value, and the client's address
-as @10.0.0.1. An outcome is one of
+The cases in `cluster` are read as in a cluster, where pygateway is in the namespace `gateway-system`; the status of
+Services and Nodes counts there.
+
+A request is a method and a URL (its port is the listener's; in a cluster the one where it is bound), then header fields
+as Name=value, and the client's address as @10.0.0.1. An outcome is one of
 
     404                                               no route takes it
     500 / 503                                         the route answers that, or all its traffic is answered so
@@ -18,18 +21,30 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+import yaml
+
 from pygateway import ir
 from pygateway.dataplane.filters.rewrite import location, new_path
 from pygateway.dataplane.http1.head import RequestHead, parse_request
 from pygateway.dataplane.http1.limits import Limits
+from pygateway.resources.core import NodeStatus, ServiceStatus
 from pygateway.resources.world import World
 from pygateway.routing import spec
 from pygateway.routing.table import Handler, PortTable, compile_host, compile_port
 from pygateway.sources.files import load_text
 from pygateway.translate import Policy, Translation, translate
+from pygateway.translate.result import ClusterPolicy
 
 HERE = Path(__file__).resolve().parent
 POLICY = Policy()
+CLUSTER = Policy(
+    http_port=9080,
+    https_port=9443,
+    cluster=ClusterPolicy(
+        namespace="gateway-system", service="pygateway", deployment="pygateway", selector={"app": "pygateway"}
+    ),
+)
 CLIENT = "192.0.2.1"
 
 
@@ -48,19 +63,37 @@ def world_of(case: str) -> World:
     path = path_of(case, "in")
     world, faults = load_text(path.name, path.read_text())
     assert not faults, "\n".join(map(str, faults))
-    return world
+    return _with_statuses(world, path.read_text()) if policy_of(case).cluster is not None else world
+
+
+def _with_statuses(world: World, text: str) -> World:
+    """With what files do not have: it is the cluster's word."""
+    services, nodes = dict(world.services), dict(world.nodes)
+    for tree in yaml.safe_load_all(text):
+        name, status = tree["metadata"]["name"], tree.get("status")
+        if status and tree["kind"] == "Service":
+            key = f"{tree['metadata'].get('namespace', 'default')}/{name}"
+            services[key] = msgspec.structs.replace(services[key], status=msgspec.convert(status, ServiceStatus))
+        elif status and tree["kind"] == "Node":
+            nodes[name] = msgspec.structs.replace(nodes[name], status=msgspec.convert(status, NodeStatus))
+    return msgspec.structs.replace(world, services=services, nodes=nodes)
+
+
+def policy_of(case: str) -> Policy:
+    return CLUSTER if case.startswith("cluster/") else POLICY
 
 
 @cache
 def translation_of(case: str) -> Translation:
-    return translate(world_of(case), POLICY)
+    return translate(world_of(case), policy_of(case))
 
 
 class Router:
     """A snapshot that answers requests, by the law and by the compiled table at once."""
 
-    def __init__(self, snapshot: ir.Snapshot) -> None:
+    def __init__(self, snapshot: ir.Snapshot, policy: Policy = POLICY) -> None:
         self.snapshot = snapshot
+        self._policy = policy
         self._routes: list[tuple[Handler, ir.Route]] = []
         tables = {key: compile_host(host, self._handler) for key, host in snapshot.hosts.items()}
         self._ports: dict[int, PortTable] = {}
@@ -76,7 +109,7 @@ class Router:
     def outcome(self, request: str) -> str:
         """The outcome of a request, both in the notation of a probe file."""
         head, port = _head(request)
-        bind = POLICY.bind(port)
+        bind = port if self._policy.cluster is not None else self._policy.bind(port)
         law = spec.match(list(self.snapshot.listeners.values()), self.snapshot.hosts, bind, head)
         table = self._ports.get(bind)
         found = table.match(head) if table is not None else None

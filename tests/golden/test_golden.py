@@ -5,7 +5,7 @@ import yaml
 
 from pygateway.cli.yamltext import yaml_text
 from pygateway.translate.dump import plain
-from tests.golden.cases import HERE, Router, cases, path_of, translation_of
+from tests.golden.cases import HERE, Router, cases, path_of, policy_of, translation_of
 
 CASES = cases()
 PROBED = [case for case in CASES if path_of(case, "probe").exists()]
@@ -23,7 +23,7 @@ def test_what_it_becomes(case: str, request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.parametrize("case", PROBED)
 def test_who_answers(case: str) -> None:
-    router = Router(translation_of(case).snapshot)
+    router = Router(translation_of(case).snapshot, policy_of(case))
     probes = yaml.safe_load(path_of(case, "probe").read_text())
     assert {request: router.outcome(request) for request in probes} == {
         request: str(outcome) for request, outcome in probes.items()
