@@ -165,7 +165,7 @@ class StatusWriter:
         if not fields:
             self._left.pop(ref, None)
             return None
-        if memory.tried is aim and not self._may_again(ref, memory):
+        if memory.tried == aim and not self._may_again(ref, memory):
             return None
         return _Plan(place.path, place.resource_version, version, fields, aim)
 

@@ -20,6 +20,7 @@ from pygateway.resources.world import KINDS
 Json = dict[str, Any]
 _T = TypeVar("_T")
 
+_PLURALS = frozenset(info.plural for info in KINDS)
 GATEWAY_API = "gateway.networking.k8s.io"
 APISIX = "apisix.apache.org"
 EPOCH = 1_700_000_000.0
@@ -149,7 +150,7 @@ class Cluster:
             answer = rule(request)
             if answer is not None:
                 return answer
-        if method == "PATCH":
+        if method == "PATCH" and "status" in request.body:
             assert content_type == "application/merge-patch+json"
             assert query == {"fieldManager": "pygateway"}
         return self._answer(request)
@@ -164,6 +165,9 @@ class Cluster:
                 201, json.dumps(self._store(path, {**body, "metadata": {**body["metadata"], "uid": path}})).encode()
             )
         old = self.objects.get(path)
+        if old is None and request.method == "GET" and path.rpartition("/")[2] in _PLURALS:
+            items = [one for place, one in self.objects.items() if place.startswith(f"{path}/")]
+            return Answer(200, json.dumps({"metadata": {"resourceVersion": "1"}, "items": items}).encode())
         if old is None:
             return failure(404, f"{path} not found")
         if request.method == "PATCH":
