@@ -15,8 +15,8 @@ from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyErr
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.peer import Peer
 
-PAUSES: Final = (0.025, 0.05, 0.1, 0.2)
-"""Seconds before each further round when every endpoint refuses."""
+PAUSES: Final = [0.025, 0.05, 0.1, 0.2]
+"""Seconds before each further round when every endpoint refuses. A list: mypyc loses a constant tuple of floats."""
 GIVE_UP: Final = -1.0
 NO_PEERS: Final[list[Peer]] = []
 

@@ -290,6 +290,8 @@ class TestPorts:
         assert set(knocking.met) <= {"418", "404", "refused"}
         assert knocking.met["404"] > 0
         assert set(elsewhere.met) == {"418"}
+        one.configure(answering(418, one.port, more=(second,)))
+        eventually(lambda: one.ask("/", port=second)[0] == 418, "it serves again")
 
     def test_two_hundred_ports_come_and_go(self, gateway: Start) -> None:
         one = gateway(addresses=("127.0.0.1", "::1"))
