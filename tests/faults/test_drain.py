@@ -206,6 +206,16 @@ class TestDelay:
         assert time.monotonic() - started >= 1.0
         assert one.supervisor.wait(5) == 0
 
+    def test_nobody_is_replaced_any_more(self, gateway: Start) -> None:
+        one = gateway(drain_delay=60.0)
+        one.wait_for_workers(2)
+        before = {worker.pid for worker in one.workers()}
+        one.supervisor.send_signal(signal.SIGTERM)
+        eventually(lambda: "stopping" in one.log)
+        one.supervisor.send_signal(signal.SIGHUP)
+        time.sleep(1.0)  # a replacement takes a quarter of that
+        assert {worker.pid for worker in one.workers()} == before
+
     def test_control_and_the_admin_port_stay_until_the_end_even_if_control_dies(self, gateway: Start) -> None:
         one = gateway(drain_delay=60.0)
         one.supervisor.send_signal(signal.SIGTERM)
