@@ -49,6 +49,8 @@ class Request(msgspec.Struct):
     path: str
     body: Json
     at: float
+    query: Mapping[str, str] = {}
+    content_type: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -137,7 +139,8 @@ class Cluster:
         content_type: str = "application/json",
         timeout: float = 10.0,  # noqa: ASYNC109 - as the real one
     ) -> Answer:
-        request = Request(method, path, json.loads(body) if body else {}, self.clock.now())
+        sent = json.loads(body) if body else {}
+        request = Request(method, path, sent, self.clock.now(), query or {}, content_type)
         self.requests.append(request)
         if self.hangs:
             await self.clock.sleep(timeout)

@@ -136,6 +136,13 @@ def test_a_service_that_comes_binds_the_listener_and_translates_no_route_again()
     assert changed == ["Gateway valid/web"]
 
 
+def test_nothing_is_bound_where_the_default_listener_is() -> None:
+    policy = msgspec.structs.replace(CLUSTER, http_port=12000, https_port=12001)
+    for number, bind in ((12000, 0), (12001, 0), (12002, 12002)):
+        world = with_one(world_with_routes(1), "services", KEY, gateway_service(NAME, number))
+        assert translate(world, policy).snapshot.listeners["valid/web/http"].bind == bind
+
+
 def test_an_address_that_changes_is_told_to_its_gateway_alone() -> None:
     translator, world = (
         Translator(CLUSTER),
