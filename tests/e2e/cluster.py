@@ -165,17 +165,15 @@ class Cluster:
 @contextlib.contextmanager
 def connected() -> Iterator[Cluster]:
     """A Cluster, with `kubectl proxy` for as long as the block lasts."""
-    proxy = subprocess.Popen(
-        ["kubectl", "proxy", "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert proxy.stdout is not None
-        line = proxy.stdout.readline()
-        assert line, "kubectl proxy did not start: is KUBECONFIG right?"
-        yield Cluster(int(line.rsplit(":", 1)[1]))
-    finally:
-        proxy.terminate()
-        proxy.wait(10)
+    words = ["kubectl", "proxy", "--port=0"]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as proxy:
+        try:
+            assert proxy.stdout is not None
+            line = proxy.stdout.readline()
+            assert line, "kubectl proxy did not start: is KUBECONFIG right?"
+            yield Cluster(int(line.rsplit(":", 1)[1]))
+        finally:
+            proxy.terminate()
 
 
 def run(*words: str, stdin: str = "", check: bool = True, within: float = 300) -> str:

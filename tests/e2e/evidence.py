@@ -33,6 +33,6 @@ def collect(cluster: Cluster, story: str) -> str:
         with contextlib.suppress(Exception):  # the cluster may be what is broken; the story's own failure is the news
             found[name] = cluster.kubectl(*words, check=False, within=30)
             (folder / name).write_text(found[name])
-    told = [line for line in found.get("log", "").splitlines() if '"request"' not in line]
+    told = [line for line in found.get("log", "").splitlines() if '"request_id"' not in line]
     shown = ["pods", *found.get("pods", "").splitlines(), "", "events", *found.get("events", "").splitlines()[-15:]]
     return "\n".join([f"everything is in {folder}", *shown, "", "log", *told[-40:]])

@@ -49,7 +49,9 @@ def pytest(stories: Sequence[str], *more: str) -> list[str]:
 
 def bring_up(*, build: bool) -> None:
     lab("up", "--nodes", "2")
-    lab("metallb")
+    pool = ("kubectl", "get", "ipaddresspool", "lab", "--namespace", "metallb-system", "--output", "name")
+    if subprocess.run([str(LAB), *pool], capture_output=True, check=False).returncode:
+        lab("metallb")  # which cannot be said twice
     if build:
         lab("image", "build", str(CHECKOUT), f"docker.io/library/pygateway:{version()}")
 
