@@ -167,11 +167,13 @@ class Pen:
         return Written(_result(answer), answer.body)
 
     def _note(self, about: Ref, answer: Answer) -> None:
-        self._complaints.over(_SERVER)
         result = _result(answer)
         if result is Result.BUSY:
             self._hold(answer.retry_after)
+            text = f"the API server asks to wait with writing: {message(answer)}"
+            self._complaints.tell("busy", "nobody", text)  # may come and go all the time: told each hour
             return
+        self._complaints.over(_SERVER)
         self._pause = 0.0
         if result is Result.DONE:
             self._complaints.over(str(about))

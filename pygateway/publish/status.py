@@ -25,7 +25,9 @@ from pygateway.translate.result import GatewayClassStatus, GatewayStatus, Status
 
 HANDS: Final = 8
 """Writes in flight. One takes 5 to 50 ms, so these keep up with the rate."""
-_BACKOFF: Final = (1.0, 60.0)
+_CONTESTED: Final = (1.0, 60.0)
+_REFUSED: Final = (1.0, 300.0)
+"""Thousands of objects whose status nobody may write, or that have none, should cost little."""
 _LOOK_AGAIN: Final = 10.0
 """Seconds until a look at an object whose newer version the watch has not brought."""
 
@@ -84,7 +86,8 @@ class StatusWriter:
         self._left: dict[Ref, Status] = {}
         """What we said of objects that are no longer ours."""
         self._memory: dict[Ref, _Memory] = {}
-        self._delays: Backoff[Ref] = Backoff(clock, *_BACKOFF)
+        self._contested: Backoff[Ref] = Backoff(clock, *_CONTESTED)
+        self._refusals: Backoff[Ref] = Backoff(clock, *_REFUSED)
         self._work: Work[Ref] = Work(clock)
         self._running = False
 
@@ -172,11 +175,11 @@ class StatusWriter:
     def _may_again(self, ref: Ref, memory: _Memory) -> bool:
         """Whether it is time to say the same again. If it had been written, somebody has changed it back."""
         if memory.not_before is None:
-            self._delay(ref, memory)
+            self._delay(ref, memory, self._contested)
         return memory.not_before is not None and self._clock.now() >= memory.not_before
 
-    def _delay(self, ref: Ref, memory: _Memory) -> None:
-        delay = self._delays.next(ref)
+    def _delay(self, ref: Ref, memory: _Memory, delays: Backoff[Ref]) -> None:
+        delay = delays.next(ref)
         memory.not_before = self._clock.now() + delay
         self._work.add_later(ref, delay)
 
@@ -197,11 +200,14 @@ class StatusWriter:
         elif written.result is Result.BUSY:
             memory.tried = None
             self._work.add(ref)
+        elif written.result is Result.FAILED:
+            self._delay(ref, memory, self._contested)
         else:
-            self._delay(ref, memory)
+            self._delay(ref, memory, self._refusals)
 
     def _done(self, ref: Ref, memory: _Memory, plan: _Plan, answer: bytes) -> None:
         memory.not_before, memory.conflicts = None, 0
+        self._refusals.forget(ref)
         try:
             answered = msgspec.json.decode(answer, type=_Answered)
         except msgspec.DecodeError:
@@ -217,7 +223,7 @@ class StatusWriter:
             memory.tried = None
             self._work.add(ref)
         else:
-            self._delay(ref, memory)
+            self._delay(ref, memory, self._contested)
 
 
 def _decoded(text: bytes) -> Json:
