@@ -86,14 +86,20 @@ def _sealed(ref: Ref, told: tuple[Mapping[str, str], Mapping[str, str]], owner: 
     return {**body, "metadata": {**meta, "annotations": {**annotations, APPLIED: digest}}}
 
 
-def covers(there: Any, body: Any, name: str = "") -> bool:
-    """Whether all of `body` is so already; what others have added does not matter. A selector is one thing."""
+def covers(there: Json, body: Json) -> bool:
+    """Whether all of `body` is so already; what others have added does not matter. (An item of a list does not say
+    what it is.)"""
+    return all(_covers(there.get(field), body[field], field) for field in ("metadata", "spec"))
+
+
+def _covers(there: Any, body: Any, name: str = "") -> bool:
+    """A selector is one thing, as it is to the API server."""
     if isinstance(body, dict) and name != "selector":
-        return isinstance(there, dict) and all(covers(there.get(key), value, key) for key, value in body.items())
+        return isinstance(there, dict) and all(_covers(there.get(key), value, key) for key, value in body.items())
     if name in _KEYS and isinstance(there, list):
         keys = _KEYS[name]
         known = {tuple(one.get(key) for key in keys): one for one in there}
-        return all(covers(known.get(tuple(one[key] for key in keys)), one) for one in body)
+        return all(_covers(known.get(tuple(one[key] for key in keys)), one) for one in body)
     return bool(there == body)
 
 

@@ -92,8 +92,8 @@ class Services(Cluster):
             return self._apply(request.path, request.body)
         if request.method == "GET" and request.path.endswith("/services"):
             label = request.query["labelSelector"]
-            found = [
-                one
+            found = [  # as the API server has it: what they are is said of the list
+                {field: one[field] for field in one if field not in ("apiVersion", "kind")}
                 for path, one in self.objects.items()
                 if path.startswith(request.path) and label in one["metadata"].get("labels", {})
             ]

@@ -15,9 +15,10 @@ from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP
 from pygateway.resources.world import Unusable, World
 from pygateway.translate import Translation, Translator, translate
+from pygateway.translate.result import GatewayPort
 from pygateway.translate.services import NAME_LABEL, alias_name, labels, service_name
-from tests.golden.cases import CLUSTER, Router, cases, world_of
-from tests.translate.test_translator import FUZZ, decoded, load, many, merged, mutated, with_one
+from tests.golden.cases import CLUSTER, HERE, Router, cases, world_of
+from tests.translate.test_translator import FUZZ, VALID, decoded, load, many, merged, mutated, with_one
 
 CASES = cases()
 LABEL = re2.compile("[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -207,3 +208,21 @@ def _accepted(translation: Translation, name: str) -> str:
 def _conditions(translation: Translation, name: str) -> Any:
     status: Any = next(status for ref, status in translation.statuses.items() if str(ref) == name)
     return status.conditions
+
+
+# The documentation
+
+
+def test_the_examples_of_the_documentation_hold() -> None:
+    text = (HERE.parents[1] / "docs" / "gateways.md").read_text()
+    blocks = "".join(line[4:] if line.startswith("    ") else "---\n" for line in text.splitlines(keepends=True))
+    documents = [block for block in blocks.split("---\n") if "apiVersion:" in block]
+    assert len(documents) == 5
+    ours = VALID.split("---\n")[0].replace("name: valid", "name: pygateway")
+    assert "GatewayParameters" not in documents[0], "the first of two of one name"
+    for shown, port in ((documents[:1], GatewayPort(80)), (documents[1:], GatewayPort(80, node_port=30080))):
+        translation = translate(load("---\n".join([ours, *shown])), CLUSTER)
+        assert translation.problems == {}
+        wish = translation.services["shop/web"].wish
+        assert wish is not None
+        assert wish.ports == (port,)
