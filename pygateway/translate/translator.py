@@ -50,6 +50,9 @@ class Translator:
 
     def translate(self, world: World) -> Translation:
         """What the objects of `world` mean. What did not change is the same object as in the translation before."""
+        if world.unusable is not self._world.unusable and world.unusable == self._world.unusable:
+            # Files have none, but a new map each time.
+            world = msgspec.structs.replace(world, unusable=self._world.unusable)
         self._tables = tables = self._look_up(world)
         self._world = world
         self._standing = self._standings.build(world, tables.gateways)

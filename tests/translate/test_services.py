@@ -155,6 +155,15 @@ def test_an_address_that_changes_is_told_to_its_gateway_alone() -> None:
     assert same_parts(before, after) == {**ALL_SAME, "statuses": False}
 
 
+def test_a_source_that_knows_of_nothing_unusable_costs_no_translation() -> None:
+    translator, world = Translator(CLUSTER), world_with_routes(3)
+    translator.translate(world)
+    views = translator._tables.gateways
+    translator.translate(msgspec.structs.replace(world, unusable={}))
+    assert translator._world.unusable is world.unusable
+    assert translator._tables.gateways is views
+
+
 @FUZZ
 @given(st.lists(mutated(), min_size=1, max_size=3))
 def test_no_object_makes_it_raise_in_a_cluster_either(sequence: list[list[Any]]) -> None:
