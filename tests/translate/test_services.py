@@ -15,6 +15,7 @@ from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP
 from pygateway.resources.world import Unusable, World
 from pygateway.translate import Translation, Translator, translate
+from pygateway.translate.gateways import gateway_view
 from pygateway.translate.result import GatewayPort
 from pygateway.translate.services import NAME_LABEL, alias_name, labels, service_name
 from tests.golden.cases import CLUSTER, HERE, Router, cases, world_of
@@ -155,13 +156,19 @@ def test_an_address_that_changes_is_told_to_its_gateway_alone() -> None:
     assert same_parts(before, after) == {**ALL_SAME, "statuses": False}
 
 
-def test_a_source_that_knows_of_nothing_unusable_costs_no_translation() -> None:
+def test_a_source_that_says_again_that_nothing_is_unusable_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Any] = []
+
+    def counted(*args: Any) -> Any:
+        looked.append(args)
+        return gateway_view(*args)
+
+    monkeypatch.setattr("pygateway.translate.translator.gateway_view", counted)
     translator, world = Translator(CLUSTER), world_with_routes(3)
     translator.translate(world)
-    views = translator._tables.gateways
+    assert len(looked) == 1
     translator.translate(msgspec.structs.replace(world, unusable={}))
-    assert translator._world.unusable is world.unusable
-    assert translator._tables.gateways is views
+    assert len(looked) == 1
 
 
 @FUZZ
