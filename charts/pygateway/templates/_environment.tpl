@@ -33,7 +33,8 @@ PYGATEWAY_SERVICE: {{ $fullname }}-gateway
 PYGATEWAY_LEASE: {{ $fullname }}
 PYGATEWAY_LEADER_ELECTION: {{ $v.leaderElection | quote }}
 PYGATEWAY_INGRESS_CLASS: {{ $v.ingressClass.name }}
-PYGATEWAY_GATEWAY_CLASS: {{ ternary $v.gatewayClass.name "" $v.gatewayClass.create | quote }}
+{{- /* With a list of namespaces it may not make one. */}}
+PYGATEWAY_GATEWAY_CLASS: {{ ternary $v.gatewayClass.name "" (and $v.gatewayClass.create (empty $v.watchNamespaces)) | quote }}
 PYGATEWAY_CONTROLLER_NAME: {{ $v.gatewayClass.controllerName }}
 {{- with $v.watchNamespaces }}
 PYGATEWAY_WATCH_NAMESPACES: {{ join "," . | quote }}
