@@ -38,7 +38,13 @@ class Followed:
         self.faults: list[str] = []
         self.told: list[list[str]] = []
         self.seen: list[Ref] = []
-        self.source = KubernetesSource(client, scope, clock=clock, on_faults=self._on_faults, on_seen=self.seen.append)
+        self.broken = False
+        self.source = KubernetesSource(client, scope, clock=clock, on_faults=self._on_faults, on_seen=self._on_seen)
+
+    def _on_seen(self, ref: Ref) -> None:
+        self.seen.append(ref)
+        if self.broken:
+            raise ZeroDivisionError("a bug")
 
     @property
     def world(self) -> World:
@@ -48,7 +54,17 @@ class Followed:
         self.faults = [str(fault) for fault in faults]
         self.told.append(self.faults)
 
-    async def follow(self) -> None:
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Raises what ended it before."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
+    async def _follow(self) -> None:
         async with aclosing(self.source.__aiter__()) as worlds:
             async for world in worlds:
                 self.worlds.append(world)
@@ -83,18 +99,17 @@ async def following(
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(server.running())
         client = await Client.connect(kubeconfig(folder, server.url))
+        stack.push_async_callback(client.close)
         followed = Followed(client, scope or Scope(), clock or Hurried())
-        task = asyncio.create_task(followed.follow())
+        followed.start()
         try:
             yield followed
         finally:
-            if task.done():
-                task.result()
-            task.cancel()
-            await asyncio.wait([task])
-            left = [task for task in asyncio.all_tasks() if "pygateway/sources" in _file(task)]
-            await client.close()
-            assert left == []
+            try:
+                await followed.stop()
+            finally:
+                left = [task for task in asyncio.all_tasks() if "pygateway/sources" in _file(task)]
+        assert left == []
 
 
 def _file(task: asyncio.Task[Any]) -> str:

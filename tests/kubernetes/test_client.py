@@ -83,6 +83,26 @@ def test_a_connection_that_breaks_is_an_oserror_too(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="shows the timers of sockets on Linux only")
+def test_the_kernel_looks_after_a_silent_watch(tmp_path: Path) -> None:
+    def timer(port: int) -> str:
+        rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return next(row[5] for row in rows if row[1].endswith(f":{port:04X}"))
+
+    async def story(server: ApiServer, client: Client) -> None:
+        lines = client.stream("/api/v1/services", {"watch": "true", "resourceVersion": "100"})
+        assert await anext(lines) == b""
+        transport = server.requests[-1].transport
+        assert transport is not None
+        kind, due = timer(transport.get_extra_info("peername")[1]).split(":")
+        # Of the kinds of timers 02 is keepalive; the time is in hundredths of a second.
+        assert kind == "02"
+        assert int(due, 16) <= 1000
+        await lines.aclose()
+
+    play(tmp_path, story)
+
+
 def test_a_watch_that_does_not_begin_says_why(tmp_path: Path) -> None:
     async def story(server: ApiServer, client: Client) -> None:
         server.forget()

@@ -262,11 +262,11 @@ class TestAway:
         async def story(api: ApiServer, followed: Followed) -> None:
             port = int(api.url.rpartition(":")[2])
             await api.stop()
-            await becomes(lambda: any("does not answer" in message for message in caplog.messages))
+            await becomes(lambda: any("gives no answer" in message for message in caplog.messages))
             await asyncio.sleep(0.3)
             async with api.running(port):
                 await becomes(lambda: "the API server answers again" in caplog.messages)
-                assert sum("does not answer" in message for message in caplog.messages) == 1
+                assert sum("gives no answer" in message for message in caplog.messages) == 1
                 assert len(followed.worlds) == 1
 
         with caplog.at_level("INFO"):
@@ -469,7 +469,7 @@ class TestRefused:
             async with following(server, tmp_path, clock=Hurried(200)) as followed:
                 world = await followed.until(lambda _: True)
                 assert list(world.services) == ["default/a"]
-                assert followed.faults == [f"not allowed to list and watch every Gateway: {self.FORBIDDEN}"]
+                assert followed.faults == [f"Gateway objects cannot be listed and watched: {self.FORBIDDEN}"]
                 assert followed.source.serves(GATEWAY, "Gateway")
                 await becomes(lambda: server.count("list gateways") >= 2)
                 assert len(followed.told) == 1
@@ -487,7 +487,9 @@ class TestRefused:
         async def story() -> None:
             async with following(server, tmp_path, clock=Hurried(200)) as followed:
                 await becomes(lambda: server.count("list endpointslices") >= 2)
-                assert followed.faults == ["not allowed to list and watch every EndpointSlice: no"]
+                assert followed.faults == [
+                    "EndpointSlice objects cannot be listed and watched (there is no configuration without them): no"
+                ]
                 assert followed.worlds == []
                 del server.answers["endpointslices"]
                 await followed.until(lambda world: world.services)
@@ -511,7 +513,7 @@ class TestRefused:
         async def story(api: ApiServer, followed: Followed) -> None:
             api.answers["services"] = (403, "no")
             api.cut("services")
-            await becomes(lambda: followed.faults == ["not allowed to list and watch every Service: no"])
+            await becomes(lambda: followed.faults == ["Service objects cannot be listed and watched: no"])
             api.put("services", service("b"))
             assert list(followed.world.services) == ["default/a"]
             del api.answers["services"]
@@ -542,3 +544,29 @@ class TestSecrets:
                 )
 
         play(tmp_path, story, server)
+
+
+class TestEnds:
+    def test_a_failure_that_nobody_foresaw_reaches_the_reader(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            server = ApiServer()
+            async with following(server, tmp_path) as followed:
+                await followed.until(lambda _: True)
+                followed.broken = True
+                server.put("services", service("a"))
+                await asyncio.sleep(0.5)
+
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            asyncio.run(story())
+
+    def test_it_can_be_followed_again(self, tmp_path: Path) -> None:
+        async def story(api: ApiServer, followed: Followed) -> None:
+            await followed.stop()
+            api.put("services", service("b"))
+            api.delete("services", "a", "default")
+            followed.start()
+            world = await followed.until(lambda world: "default/b" in world.services)
+            assert list(world.services) == ["default/b"]
+            assert len(followed.worlds) == 2
+
+        play(tmp_path, story, with_services("a"))

@@ -36,6 +36,17 @@ def test_a_kind_arrives_with_its_crd(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_a_new_kind_that_cannot_be_listed_keeps_nothing_else_waiting(tmp_path: Path) -> None:
+    async def story(api: ApiServer, followed: Followed) -> None:
+        api.answers["httproutes"] = (500, "conversion webhook failed")
+        api.serve_crd(GATEWAY, "v1", "httproutes")
+        await becomes(lambda: api.count("list httproutes") >= 2)
+        api.put("services", service("a"))
+        await followed.until(lambda world: world.services)
+
+    play(tmp_path, story)
+
+
 def test_an_api_server_that_serves_a_new_crd_late_is_asked_again(tmp_path: Path) -> None:
     async def story(api: ApiServer, followed: Followed) -> None:
         api.put("customresourcedefinitions", {"metadata": {"name": f"httproutes.{GATEWAY}"}})

@@ -154,7 +154,7 @@ class Client:
     async def _send(self, ask: _Ask) -> Any:
         api = self._api
         response = await self._call(api, ask)
-        if response.status == 401 and await self._renew(api):
+        if response.status == 401 and await self._renew(api, "the API server does not know us"):
             response.release()
             response = await self._call(self._api, ask)
         return response
@@ -173,16 +173,16 @@ class Client:
                 _preload_content=False,
                 _request_timeout=ask.limits,
             )
-        except aiohttp.ClientSSLError:
+        except aiohttp.ClientSSLError as error:
             # The authority's certificate may be a new one.
-            await self._renew(api)
+            await self._renew(api, f"the API server is not to be trusted ({error})")
             raise
         except RuntimeError as error:
             if self._api is api:
                 raise
             raise ConnectionError("the login was renewed") from error
 
-    async def _renew(self, used: Any) -> bool:
+    async def _renew(self, used: Any, reason: str) -> bool:
         """Logs in anew, with everything that is in files or comes from a plugin, because `used` was refused. Whether
         another try makes sense. Running watches are cut; they go on where they were."""
         if self._api is not used:
@@ -191,7 +191,7 @@ class Client:
         if now - self._renewed < _RENEW:
             return False
         self._renewed = now
-        log.info("the API server refuses the login, reading it again")
+        log.info("%s, reading the login again", reason)
         try:
             configuration = await self._login.configuration()
         except SourceError as error:

@@ -48,7 +48,8 @@ class Feed:
         found = [f"a {self.info.kind} cannot be read: {reason}" for reason in self._nameless]
         if self._refused and not self._quiet:
             where = f" in namespace {self.namespace}" if self.namespace else ""
-            found.append(f"not allowed to list and watch every {self.info.kind}{where}: {self._refused}")
+            without = "" if self.ready() else " (there is no configuration without them)"
+            found.append(f"{self.info.kind} objects{where} cannot be listed and watched{without}: {self._refused}")
         return [SourceFault("", 0, None, "", message) for message in found]
 
     def listed(self, items: list[Item], nameless: list[str]) -> None:

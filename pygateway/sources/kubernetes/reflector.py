@@ -32,7 +32,7 @@ _REFUSED: Final = (5.0, 60.0)
 """Seconds between two tries at what was never allowed."""
 _ASKED: Final = 5.0
 """Seconds for which an API server may ask to stay away."""
-_TELL: Final = 3
+TELL: Final = 3
 """Failures in a row that are worth a word."""
 _ANEW: Final = 5
 """Refusals of a watch in a row after which a new list is tried."""
@@ -149,8 +149,6 @@ class Reflector:
     async def _list(self) -> None:
         items: list[Item] = []
         nameless: list[str] = []
-        if self._listed is not None:
-            self._counts[f"relist {self._target.resource}"] += 1
         page = await self._page("")
         while True:
             for raw in page.items or ():
@@ -161,6 +159,8 @@ class Reflector:
             if not page.metadata.more:
                 break
             page = await self._page(page.metadata.more)
+        if self._listed is not None:
+            self._counts[f"relist {self._target.resource}"] += 1
         self._version = page.metadata.resource_version or "0"
         self._listed = self._clock.now()
         self._well()
@@ -235,7 +235,7 @@ class Reflector:
     def _failed(self, message: str) -> float:
         self._failures += 1
         log.debug("%s: %s", self._target.resource, message)
-        if self._failures >= _TELL:
+        if self._failures >= TELL:
             self._follower.state(State.TROUBLED, message)
         return self._backoff.wait()
 

@@ -16,7 +16,7 @@ from pygateway.sources.kubernetes.crds import CrdWatch
 from pygateway.sources.kubernetes.feed import Feed
 from pygateway.sources.kubernetes.items import ItemReader
 from pygateway.sources.kubernetes.kinds import Served, look, place
-from pygateway.sources.kubernetes.reflector import Reflector, Target
+from pygateway.sources.kubernetes.reflector import TELL, Reflector, Target
 from pygateway.sources.kubernetes.scope import Scope
 from pygateway.sources.kubernetes.store import Seen, Store
 from pygateway.sources.source import SourceFault
@@ -74,11 +74,12 @@ class KubernetesSource:
         self._settle = Settle(_QUIET, _PATIENCE)
         self._changed = asyncio.Event()
         self._look_now = asyncio.Event()
-        self._crds = CrdWatch(client, self._clock, self._look_now.set)
         self._kinds: dict[str, _Kind] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
         self._looked = False
+        self._no_look = ""
+        """Why it is not known which kinds there are."""
         self._unread: tuple[str, ...] = ()
         self._troubled = False
         self._told: Faults = ()
@@ -95,18 +96,22 @@ class KubernetesSource:
     async def __aiter__(self) -> AsyncGenerator[World, None]:
         """The World once it is complete, then a new one after each change. A slow reader gets the newest only."""
         last: World | None = None
-        self._spawn(self._crds.run(self.counts))
-        self._spawn(self._follow_kinds())
+        crds = CrdWatch(self._client, self._clock, self._look_now.set)
+        self._spawn(crds.run(self.counts))
+        self._spawn(self._follow_kinds(crds))
         try:
             while True:
                 await self._next_change()
                 world = self._store.world()
                 self._tell()
-                if world is not last and self._ready():
+                # What comes later, a kind that is new or is read in another version, keeps nothing else waiting.
+                if world is not last and (last is not None or self._ready()):
                     last = world
                     yield world
         finally:
             await self._stop(self._tasks)
+            self._kinds.clear()
+            self._looked = False
 
     async def _next_change(self) -> None:
         """Until something has changed and the burst is over."""
@@ -114,7 +119,8 @@ class KubernetesSource:
         while self._failure is None and (due := self._settle.due(self._clock.now())):
             await self._clock.sleep(due)
         if self._failure is not None:
-            raise self._failure
+            failure, self._failure = self._failure, None
+            raise failure
         self._settle.clear()
         self._changed.clear()
 
@@ -137,28 +143,33 @@ class KubernetesSource:
             self._told = tuple(found)
             if self._on_faults is not None:
                 self._on_faults(self._told)
-        trouble = next((f"{feed.info.plural}: {feed.trouble}" for feed in feeds if feed.trouble), "")
+        trouble = next((f"{feed.info.plural}: {feed.trouble}" for feed in feeds if feed.trouble), self._no_look)
         if bool(trouble) != self._troubled:
             self._troubled = bool(trouble)
             if trouble:
-                log.warning("the API server does not answer, everything stays as it is meanwhile (%s)", trouble)
+                log.warning("the API server gives no answer that is of use, everything stays as it is (%s)", trouble)
             else:
                 log.info("the API server answers again")
 
-    async def _follow_kinds(self) -> None:
+    async def _follow_kinds(self, crds: CrdWatch) -> None:
         """Looks which kinds there are, now and again."""
         backoff = Backoff(0.1, 2.0)
+        failures = 0
         looks = len(_LOOKS)
-        await self._crds.begun.wait()
+        await crds.begun.wait()
         while True:
-            pause = _SELDOM if self._crds.allowed else _OFTEN
+            pause = _SELDOM if crds.allowed else _OFTEN
             try:
                 self._apply(await look(self._client))
                 backoff.reset()
+                failures, self._no_look = 0, ""
             except (OSError, ApiError) as error:
                 # Whether a kind is there is not known: everything stays as it is.
-                log.debug("no answer to which kinds there are: %s", error)
                 pause = backoff.wait()
+                failures += 1
+                if failures >= TELL:
+                    self._no_look = str(error) or "no answer in time"
+            self._touch()
             if looks < len(_LOOKS):
                 pause = min(pause, _LOOKS[looks])
                 looks += 1
@@ -200,9 +211,7 @@ class KubernetesSource:
             if sentence not in self._unread:
                 log.warning("%s", sentence)
         self._unread = served.unread
-        if not self._looked:
-            self._looked = True
-            self._touch()
+        self._looked = True
 
     def _follow(self, info: KindInfo, version: str) -> None:
         """What was read in another version stays until the first list of this one is there."""
