@@ -11,7 +11,7 @@ from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
 from pygateway.translate.conditions import condition, joined
 from pygateway.translate.listeners import GatewayView, ListenerView, view
-from pygateway.translate.parameters import gateway_parameters
+from pygateway.translate.parameters import DEFAULTS, gateway_parameters
 from pygateway.translate.reach import Reach
 from pygateway.translate.result import (
     Condition,
@@ -56,11 +56,11 @@ def gateway_view(gateway: Gateway, classes: Classes, world: World, policy: Polic
     """The Gateway, or why it is left to others."""
     name, at = gateway.spec.gateway_class_name, "spec.gatewayClassName"
     owner = world.gateway_classes.get(name)
-    if owner is None:
+    if owner is None and name != policy.gateway_class:
         return Problem("ClassNotFound", f"GatewayClass {name} does not exist", at)
-    if owner.spec.controller_name != policy.controller_name:
+    if owner is not None and owner.spec.controller_name != policy.controller_name:
         return Problem("NotOurs", f"GatewayClass {name} belongs to {owner.spec.controller_name}", at, note=True)
-    base = classes[name]
+    base = classes.get(name, DEFAULTS)
     if isinstance(base, Problem):
         base = Problem("InvalidParameters", f"GatewayClass {name} is not accepted", at)
     parameters = base if isinstance(base, Problem) else gateway_parameters(gateway, base, world)

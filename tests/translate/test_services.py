@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pygateway.resources.core import Service
+from pygateway.resources.gateway import GatewayClassSpec
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP
 from pygateway.resources.world import Unusable, World
@@ -224,6 +225,25 @@ def _accepted(translation: Translation, name: str) -> str:
 def _conditions(translation: Translation, name: str) -> Any:
     status: Any = next(status for ref, status in translation.statuses.items() if str(ref) == name)
     return status.conditions
+
+
+# Rights in some namespaces only
+
+
+def test_a_class_that_nobody_may_read_is_known_by_its_name() -> None:
+    world = world_of("cluster/parameters")
+    unseen = msgspec.structs.replace(world, gateway_classes={})
+    assert translate(unseen, CLUSTER).services["default/other"].wish is None
+    policy = msgspec.structs.replace(CLUSTER, gateway_class="pygateway")
+    named = translate(unseen, policy)
+    assert _accepted(named, "Gateway default/other") == "True"
+    wish = named.services["default/other"].wish
+    assert wish is not None
+    assert (wish.type, wish.load_balancer_class) == ("LoadBalancer", "example.com/other")
+    class_ = world.gateway_classes["pygateway"]
+    theirs = msgspec.structs.replace(class_, spec=GatewayClassSpec(controller_name="example.com/other"))
+    seen = msgspec.structs.replace(world, gateway_classes={"pygateway": theirs})
+    assert "Gateway default/other" not in map(str, translate(seen, policy).statuses)
 
 
 # The documentation
