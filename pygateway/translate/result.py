@@ -25,8 +25,8 @@ class ClusterPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What does not come from objects. `http_port` and `https_port` are where listeners on 80 and 443 are bound;
-    others are bound as they are. `addresses` are those at which Gateways can be reached. `gateway_class` is the name of a
-    class that is ours even where no object of it is to be seen: with rights in some namespaces only."""
+    others are bound as they are. `addresses` are those at which Gateways can be reached. `gateway_class` is the name of
+    a class that is ours even where no object of it is to be seen: with rights in some namespaces only."""
 
     controller_name: str = "pygateway.dev/gateway-controller"
     http_port: int = 8080
