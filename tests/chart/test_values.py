@@ -101,6 +101,13 @@ def environment(deployment: Any) -> Any:
     return deployment["spec"]["template"]["spec"]["containers"][0]["env"]
 
 
+def test_a_setting_that_the_chart_makes_is_there_once(helm: Helm) -> None:
+    variables = [
+        one["name"] for one in environment(helm.template("--set", "settings.admin_address=::").one("Deployment"))
+    ]
+    assert len(variables) == len(set(variables))
+
+
 def test_a_null_gives_the_default_back(helm: Helm) -> None:
     assert (
         helm.template("--set", "gateway.type=null,service=null").one("Service", "pygateway-gateway")["spec"]["type"]
@@ -233,6 +240,6 @@ def test_further_settings_are_those_of_the_program() -> None:
         if f"PYGATEWAY_{name.upper()}:" in environment or f"PYGATEWAY_{name.upper()}\n" in environment
     }
     allowed = set(SCHEMA["properties"]["settings"]["properties"])
-    assert allowed & set_by_chart == set()
+    assert allowed & set_by_chart == {"admin_address"}, "in a cluster with IPv6 alone it is ::"
     assert here - set_by_chart - allowed == {"access_log_path", "kubeconfig", "kubernetes"} & here
     assert allowed <= here

@@ -1,16 +1,19 @@
 {{/* The settings of `pygateway run` as variables of its environment. Takes (root, v). */}}
 {{- define "pygateway.environment" -}}
-{{- $v := .v -}}
-{{- $fullname := include "pygateway.fullname" .root -}}
 - name: PYGATEWAY_POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: PYGATEWAY_POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
-{{- range $name, $value := include "pygateway.variables" . | fromYaml }}
+{{- $variables := include "pygateway.variables" . | fromYaml -}}
+{{- range $name, $value := .v.settings -}}
+  {{- /* As JSON, which has no exponent for a large number. */ -}}
+  {{- if kindIs "slice" $value -}}{{- $value = join "," $value -}}
+  {{- else if not (kindIs "string" $value) -}}{{- $value = toJson $value -}}
+  {{- end -}}
+  {{- $_ := set $variables (printf "PYGATEWAY_%s" (upper $name)) $value -}}
+{{- end -}}
+{{- range $name, $value := $variables }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
-{{- end }}
-{{- range $name, $value := $v.settings }}
-- {name: PYGATEWAY_{{ upper $name }}, value: {{ kindIs "slice" $value | ternary (join "," $value) $value | quote }}}
 {{- end }}
 {{- end -}}
 
