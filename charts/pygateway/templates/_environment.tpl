@@ -36,8 +36,8 @@ PYGATEWAY_SERVICE: {{ $fullname }}-gateway
 PYGATEWAY_LEASE: {{ $fullname }}
 PYGATEWAY_LEADER_ELECTION: {{ $v.leaderElection | quote }}
 PYGATEWAY_INGRESS_CLASS: {{ $v.ingressClass.name }}
-{{- /* With a list of namespaces it may not make one. */}}
-PYGATEWAY_GATEWAY_CLASS: {{ ternary $v.gatewayClass.name "" (and $v.gatewayClass.create (empty $v.watchNamespaces)) | quote }}
+{{- /* With a list of namespaces none is made or read, and Gateways are ours by this name. */}}
+PYGATEWAY_GATEWAY_CLASS: {{ ternary $v.gatewayClass.name "" (or $v.gatewayClass.create (not (empty $v.watchNamespaces))) | quote }}
 PYGATEWAY_CONTROLLER_NAME: {{ $v.gatewayClass.controllerName }}
 {{- with $v.watchNamespaces }}
 PYGATEWAY_WATCH_NAMESPACES: {{ join "," . | quote }}
