@@ -67,7 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses for the status of Ingresses instead of that Service's."""
     cluster_domain: str = "cluster.local"
     gateway_class: str = ""
-    """The GatewayClass to make where there is none of that name; empty = none."""
+    """The GatewayClass to make where there is none of that name; empty = none. With `watch_namespaces`, which leave
+    no right to read classes: the one that is ours."""
     lease: str = "pygateway"
     leader_election: bool = True
     """Without it every replica writes statuses: for a single one."""

@@ -62,6 +62,7 @@ class ClusterPipeline(Pipeline):
         published = self._publisher.figures()
         return ClusterReport(
             requests=dict(self._client.requests),
+            watches=dict(self._source.counts),
             leading=published.leading,
             writes=published.writes,
             waiting=published.waiting,
@@ -116,7 +117,7 @@ def identity(settings: Settings) -> Identity:
         lease=settings.lease,
         leader_election=settings.leader_election,
         controller_name=settings.controller_name,
-        gateway_class=settings.gateway_class,
+        gateway_class="" if settings.watch_namespaces else settings.gateway_class,
     )
 
 

@@ -77,6 +77,8 @@ def policy(settings: Settings) -> Policy:
         https_port=settings.https,
         ingress_class=settings.ingress_class,
         cluster=_cluster_policy(settings) if settings.kubernetes else None,
+        # With Roles alone nobody may read classes, or make one: the name says that it is ours.
+        gateway_class=settings.gateway_class if settings.watch_namespaces else "",
     )
 
 
