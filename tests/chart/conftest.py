@@ -65,6 +65,13 @@ class Helm:
         return Rendered(done.stdout if done.returncode == 0 else "", done.stderr if done.returncode else "")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test comes first on a new machine waits until Helm is built."""
+    for item in items:
+        if "helm" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(_BUILD))
+
+
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     helm = Helm()
