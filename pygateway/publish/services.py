@@ -135,6 +135,8 @@ class ServiceWriter:
         while not await self._enter():
             await self._clock.sleep(_RETRY[0])
         self._running = True
+        for key in self.refused.keys() - self._wanted.keys():
+            del self.refused[key]
         for key, one in self._wanted.items():
             self._expect(key, one)
         for ref in self._known.refs():
