@@ -13,7 +13,7 @@ HTTP_ROUTE = {"metadata": {"name": "r", "namespace": "default"}, "spec": {}}
 APISIX_ROUTE = {"metadata": {"name": "r", "namespace": "default"}, "spec": {"http": []}}
 
 
-def play(folder: Path, story: Story, server: ApiServer | None = None, speed: float = 50) -> None:
+def play(folder: Path, story: Story, server: ApiServer | None = None, speed: float = 10) -> None:
     async def whole() -> None:
         api = server or ApiServer()
         async with following(api, folder, clock=Hurried(speed)) as followed:
@@ -106,11 +106,11 @@ def test_a_kind_that_is_away_for_one_look_is_not_gone(tmp_path: Path) -> None:
         api.put("customresourcedefinitions", {"metadata": {"name": f"httproutes.{GATEWAY}"}})
         await becomes(lambda: api.count(f"look /apis/{GATEWAY}") == looks + 1)
         api.served[GATEWAY, "v1"] = names
-        await becomes(lambda: api.count(f"look /apis/{GATEWAY}") >= looks + 4)
+        await becomes(lambda: api.count(f"look /apis/{GATEWAY}") >= looks + 3)
         assert len(followed.worlds) == 1
         assert followed.source.serves(GATEWAY, "HTTPRoute")
 
-    play(tmp_path, story, server, speed=10)
+    play(tmp_path, story, server, speed=4)
 
 
 def test_the_first_of_our_versions_is_read_and_a_better_one_taken_when_it_arrives(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_crds_are_watched_by_their_names_only(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         assert api.count("look") == looks
 
-    play(tmp_path, story, speed=1)
+    play(tmp_path, story)
 
 
 def test_without_permission_to_watch_crds_a_look_now_and_again_does(tmp_path: Path) -> None:

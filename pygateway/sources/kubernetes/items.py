@@ -1,6 +1,6 @@
 """From the JSON of one object to our struct, with what is wrong with it."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ _WRITTEN: Final = frozenset(("apisix.apache.org", "gateway.networking.k8s.io", "
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 """A whole copy of the object, in clear even in a Secret. Nobody here reads it."""
 
+_T = TypeVar("_T")
 Faults = tuple[tuple[str, str], ...]
 """(field path, message)"""
 
@@ -67,7 +68,16 @@ class Item(msgspec.Struct, frozen=True, eq=False):
 
 
 _heads: Final = msgspec.json.Decoder(_Head)
+_trees: Final = msgspec.json.Decoder(dict[str, Any])
 _META: Final = frozenset(ObjectMeta.__struct_encode_fields__)
+
+
+def decoded(decoder: msgspec.json.Decoder[_T], text: bytes | msgspec.Raw) -> _T:
+    """As `decoder` has it. Whatever is wrong is a DecodeError, text that is no UTF-8 too."""
+    try:
+        return decoder.decode(text)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 class ItemReader:
@@ -75,7 +85,7 @@ class ItemReader:
 
     def __init__(self, info: KindInfo) -> None:
         self._info = info
-        self._decode = msgspec.json.Decoder(info.type).decode
+        self._decoder = msgspec.json.Decoder(info.type)
         self._strict = info.group in _STRICT
         self._written = info.group in _WRITTEN
         typed = "status" in info.type.__struct_fields__
@@ -83,7 +93,7 @@ class ItemReader:
 
     def head(self, raw: msgspec.Raw) -> Item:
         """Which object it is, without reading it. Raises DecodeError when that cannot be told."""
-        head = _heads.decode(raw)
+        head = decoded(_heads, raw)
         meta = head.metadata
         status = bytes(head.status) if self._written else b""
         return Item(
@@ -109,7 +119,7 @@ class ItemReader:
     def _value(self, raw: msgspec.Raw) -> tuple[Any, Faults]:
         if not self._strict:
             try:
-                value = self._decode(raw)
+                value = decoded(self._decoder, raw)
             except msgspec.ValidationError:
                 pass  # a null, or a fault: the slow way tells
             except msgspec.DecodeError as error:
@@ -117,7 +127,7 @@ class ItemReader:
             else:
                 return self._alone(value), ()
         try:
-            return self._slowly(msgspec.json.decode(raw))
+            return self._slowly(decoded(_trees, raw))
         except msgspec.DecodeError as error:
             return None, (("", str(error)),)
 

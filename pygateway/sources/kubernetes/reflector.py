@@ -12,7 +12,7 @@ import msgspec
 from pygateway.aio.backoff import Backoff
 from pygateway.aio.clock import Clock
 from pygateway.sources.kubernetes.client import JSON, ApiError, Client
-from pygateway.sources.kubernetes.items import Item, ItemReader
+from pygateway.sources.kubernetes.items import Item, ItemReader, decoded
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class Reflector:
         if reply.status != 200:
             raise ApiError(reply.status, reply.message(), reply.retry_after)
         try:
-            return _lists.decode(reply.body)
+            return decoded(_lists, reply.body)
         except msgspec.DecodeError as error:
             raise ApiError(0, f"a list that cannot be read: {error}") from error
 
@@ -211,11 +211,11 @@ class Reflector:
 
     def _event(self, line: bytes) -> None:
         try:
-            event = _events.decode(line)
+            event = decoded(_events, line)
             if event.type == "ERROR":
-                failure = _failures.decode(event.object)
+                failure = decoded(_failures, event.object)
                 raise ApiError(failure.code, failure.message)
-            version = _bookmarks.decode(event.object).metadata.resource_version
+            version = decoded(_bookmarks, event.object).metadata.resource_version
         except msgspec.DecodeError as error:
             raise ApiError(0, f"an event that cannot be read: {error}") from error
         try:

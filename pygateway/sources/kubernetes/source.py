@@ -27,7 +27,7 @@ _QUIET: Final = 0.002
 _PATIENCE: Final = 0.025
 """Seconds: a change goes out when no other has followed for the first, or has been waiting for the second."""
 _SURE: Final = 1.0
-"""Seconds after which a kind that was not there is looked for once more, before it is given up."""
+"""Seconds between the two looks that must not find a kind before it is given up, at least."""
 _LOOKS: Final = (0.1, 1.0, 2.0, 5.0)
 """Pauses between looks after a CRD has changed: the API server needs a moment to serve it."""
 _SELDOM: Final = 60.0
@@ -173,8 +173,6 @@ class KubernetesSource:
             if looks < len(_LOOKS):
                 pause = min(pause, _LOOKS[looks])
                 looks += 1
-            if any(kind.missed is not None for kind in self._kinds.values()):
-                pause = min(pause, _SURE)
             if await self._asked_within(pause):
                 looks = 0
                 await self._clock.sleep(_LOOKS[0])
