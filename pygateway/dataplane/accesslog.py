@@ -26,7 +26,7 @@ LONGEST_TEXT: Final = 400
 _MILLIS: Final = [f"{n:03d}" for n in range(1000)]
 _NUMBERS: Final = [str(n) for n in range(1000)]
 """Statuses and most durations: a look-up is much cheaper than formatting."""
-_PROTOCOLS: Final = ("HTTP/1.0", "HTTP/1.1")
+_PROTOCOLS: Final = ("HTTP/1.0", "HTTP/1.1", "HTTP/2")
 
 
 def milliseconds(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import ipaddress
 
 from pygateway.dataplane.http1.limits import Limits
+from pygateway.dataplane.http2.budget import Http2Limits
 from pygateway.dataplane.settings import DataPlaneSettings
 
 
@@ -52,6 +53,7 @@ class Config:
     retry_after: bytes
     via: bool
     limits: Limits
+    http2: Http2Limits
     trusted: TrustedProxies
 
     def __init__(self, settings: DataPlaneSettings) -> None:
@@ -76,4 +78,13 @@ class Config:
         self.limits.headers = settings.headers
         self.limits.trailer_bytes = settings.trailer_bytes
         self.limits.settle()
+        self.http2 = Http2Limits()
+        self.http2.max_streams = settings.http2_max_streams
+        self.http2.stream_window = settings.http2_stream_window
+        self.http2.connection_window = settings.http2_connection_window
+        self.http2.continuations = settings.http2_continuations
+        self.http2.resets = float(settings.http2_resets)
+        self.http2.reset_rate = float(settings.http2_reset_rate)
+        self.http2.control_frames = float(settings.http2_control_frames)
+        self.http2.control_rate = float(settings.http2_control_rate)
         self.trusted = TrustedProxies(settings.trusted)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.framing import Downstream
+from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.routing.table import PortTable, compile_port
 
@@ -17,7 +17,7 @@ class Port:
     bind: int
     declared: int
     table: PortTable
-    connections: dict[Downstream, None]
+    connections: dict[Accepted, None]
     left: bool
     unknown: Forwarding
 

@@ -38,6 +38,24 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: int = 1
     """Seconds that overload answers ask a client to wait."""
 
+    http2_max_streams: int = 100
+    """Streams that an HTTP/2 client may have open at once; a further one is refused."""
+    http2_stream_window: int = 262_144
+    """Bytes of one request body that an HTTP/2 client may send before they were passed on."""
+    http2_connection_window: int = 1_048_576
+    """The same for all bodies of one connection: what slow backends can make us hold."""
+    http2_continuations: int = 16
+    """CONTINUATION frames of one header block; GOAWAY beyond."""
+    http2_resets: int = 200
+    """Streams of one connection that may be reset at once, by the client or because of what it did; GOAWAY beyond."""
+    http2_reset_rate: int = 20
+    """Further ones each second."""
+    http2_control_frames: int = 1000
+    """SETTINGS, PING, WINDOW_UPDATE, PRIORITY, empty DATA and unknown frames that may come at once beyond those that
+    requests and bodies bring with them; GOAWAY beyond."""
+    http2_control_rate: int = 50
+    """Further ones each second."""
+
     trusted: tuple[str, ...] = ()
     """CIDRs of proxies before this one, whose X-Forwarded-* is believed. (X-Request-Id is kept from anybody.)"""
     via: bool = False

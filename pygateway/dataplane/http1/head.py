@@ -80,7 +80,7 @@ def _request_line(line: bytes, limits: Limits) -> RequestHead:
     name, _, rest = line.partition(b" ")
     method = _METHODS.get(name)
     if method is None:
-        method = _unusual_method(name)
+        method = unusual_method(name)
     # Slices, not `endswith`: on bytes that one takes its arguments in a slow way.
     version = rest[-9:]
     if version == b" HTTP/1.1":
@@ -89,11 +89,18 @@ def _request_line(line: bytes, limits: Limits) -> RequestHead:
         request = RequestHead(method, 0)
     else:
         raise _bad_version(rest)
-    _target(request, rest[:-9])
+    set_target(request, rest[:-9])
     return request
 
 
-def _unusual_method(method: bytes) -> str:
+def method_of(name: bytes) -> str:
+    """The method of that name. Raises BadMessage: no token, too long, CONNECT."""
+    method = _METHODS.get(name)
+    return unusual_method(name) if method is None else method
+
+
+def unusual_method(method: bytes) -> str:
+    """`method_of`, for what is not in its table."""
     if not method:
         raise BadMessage(400, "bad-request-line")
     if not names.is_token(method) or len(method) > LONGEST_METHOD:
@@ -118,7 +125,8 @@ def _bad_version(rest: bytes) -> BadMessage:
     return BadMessage(400, "bad-version" if blank else "bad-request-line")
 
 
-def _target(request: RequestHead, target: bytes) -> None:
+def set_target(request: RequestHead, target: bytes) -> None:
+    """Path, query and, in absolute form, the authority. Raises BadMessage."""
     if not target:
         raise BadMessage(400, "bad-target")
     if not target.isascii():
@@ -200,7 +208,7 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:  # noqa: PLR0912 
         seen |= code
         if code < KEPT:
             lines.remove(line)
-            _consume(request, code, line, value)
+            consume(request, code, line, value)
         elif code == USER_AGENT:
             request.user_agent = value
     request._seen = seen
@@ -209,8 +217,8 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:  # noqa: PLR0912 
         _finish(request)
 
 
-def _consume(request: RequestHead, code: int, line: bytes, value: bytes) -> None:  # noqa: PLR0912 - one branch a field
-    """Takes a field that is not passed on as it is."""
+def consume(request: RequestHead, code: int, line: bytes, value: bytes) -> None:  # noqa: PLR0912 - one branch a field
+    """Takes a field that is not passed on as it is. Raises BadMessage."""
     if code == HOST:
         host = host_of(value)
         if len(line) <= LONGEST_USUAL:

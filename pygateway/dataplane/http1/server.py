@@ -39,6 +39,7 @@ from pygateway.dataplane.http1.body import ChunkedReader
 from pygateway.dataplane.http1.head import BadMessage, RequestHead, incomplete, parse_request
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http1.write import own_answer, status_line
+from pygateway.dataplane.http2.server import Http2Connection, begins_http2
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.wheel import NEVER
 
@@ -164,6 +165,9 @@ class ServerConnection(Answering):
                 return
             head = parse_request(data[:at], limits)
         except BadMessage as fault:
+            if fault.status == 505 and self.bytes_in == 0 and begins_http2(data):
+                self._become_http2(data)
+                return
             self.ctx.limits.add(fault.reason)
             self._bad(bad_request(fault.status, fault.reason))
             return
@@ -183,6 +187,16 @@ class ServerConnection(Answering):
         self.state = WAIT
         self.deadline = NEVER
         exchange.start(b"", True)
+
+    def _become_http2(self, data: bytes) -> None:
+        """The first bytes are the preface of HTTP/2 (RFC 9113 section 3.3): another protocol goes on from here."""
+        transport = self._transport
+        self._transport = None
+        self.state = CLOSED
+        self.ctx.wheel.forget(self)
+        self.port.connections.pop(self, None)
+        if transport is not None:
+            Http2Connection(self.ctx, self.port, self.forwarding).take_over(transport, data, self._closing)
 
     def _on_part_of_head(self, data: bytes, checked: int) -> None:
         incomplete(data, self.ctx.config.limits, checked)

@@ -1,0 +1,54 @@
+"""Response heads as header blocks."""
+
+from typing import Final
+
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.errors import OVERLOAD, ProxyError
+from pygateway.dataplane.framing import UNKNOWN_LENGTH
+from pygateway.dataplane.http1.response import ResponseHead
+from pygateway.dataplane.http2.hpack import Encoder
+
+_IN_TABLE: Final[dict[int, int]] = {200: 8, 204: 9, 206: 10, 304: 11, 400: 12, 404: 13, 500: 14}
+_STATUSES: Final = [
+    bytes([0x80 | _IN_TABLE[status]]) if status in _IN_TABLE else b"\x08\x03%03d" % status for status in range(1000)
+]
+""":status by number: an index, or a literal that is not kept."""
+
+
+def head_block(encoder: Encoder, head: ResponseHead, length: int, body: bool, ctx: Context) -> bytes:
+    """The final head of an answer. `body` is False where none may follow, which may name a length all the same."""
+    out: list[bytes] = []
+    encoder.begin(out)
+    out.append(_STATUSES[head.status])
+    encoder.add(head.lines, out)
+    said = length if body else head.content_length
+    own: list[bytes] = []
+    if said != UNKNOWN_LENGTH and head.status != 204:
+        own.append(head.length_line[:-2] or b"Content-Length: %d" % said)
+    if not head.has_date:
+        own.append(ctx.date_line()[:-2])
+    if own:
+        encoder.add(own, out)
+    return b"".join(out)
+
+
+def plain_block(encoder: Encoder, status: int, lines: list[bytes]) -> bytes:
+    """A status and fields as they are."""
+    out: list[bytes] = []
+    encoder.begin(out)
+    out.append(_STATUSES[status])
+    encoder.add(lines, out)
+    return b"".join(out)
+
+
+def error_lines(error: ProxyError, size: int, ctx: Context) -> list[bytes]:
+    """The fields of an answer of the gateway's own."""
+    lines = [
+        ctx.date_line()[:-2],
+        b"Server: pygateway",
+        b"Content-Type: application/json",
+        b"Content-Length: %d" % size,
+    ]
+    if error.kind == OVERLOAD.kind:
+        lines.append(b"Retry-After: " + ctx.config.retry_after)
+    return lines

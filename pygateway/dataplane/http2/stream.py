@@ -1,0 +1,222 @@
+"""A client's stream of HTTP/2, as the exchange knows it."""
+
+from pygateway.dataplane.context import Context
+from pygateway.dataplane.errors import BODY_TIMEOUT, SEND_TIMEOUT, ProxyError, body
+from pygateway.dataplane.exchange import Exchange
+from pygateway.dataplane.framing import Downstream
+from pygateway.dataplane.hopbyhop import Forwarding
+from pygateway.dataplane.http1.response import ResponseHead
+from pygateway.dataplane.http2.answers import error_lines, head_block, plain_block
+from pygateway.dataplane.http2.channel import NO_LINES, Channel
+from pygateway.dataplane.http2.connection import Connection
+from pygateway.dataplane.http2.errors import INTERNAL_ERROR, NO_ERROR
+from pygateway.dataplane.http2.states import CLOSED, HALF_REMOTE, OPEN
+from pygateway.dataplane.wheel import NEVER
+
+
+class Http2Stream(Downstream):
+    """`exchange` is None before it begins and after its end."""
+
+    ctx: Context
+    exchange: Exchange | None
+    connection: Connection
+    channel: Channel
+    _head_only: bool
+    _stalled: bool
+    _sent_before: int
+    _body_started: float
+    _body_bytes: int
+
+    def __init__(self, ctx: Context, connection: Connection, channel: Channel, forwarding: Forwarding) -> None:
+        super().__init__(forwarding)
+        self.ctx = ctx
+        self.exchange = None
+        self.connection = connection
+        self.channel = channel
+        self._head_only = False
+        self._stalled = False
+        self._sent_before = 0
+        self._body_started = 0.0
+        self._body_bytes = 0
+
+    def begin(self, exchange: Exchange, end: bool) -> None:
+        """The request's head is here."""
+        self.exchange = exchange
+        self._head_only = exchange.head.method == "HEAD"
+        self.bytes_in = self.channel.bytes_in
+        if not end:
+            self._body_started = self.ctx.wheel.now
+            self.moved(0)
+        exchange.start(b"", end)
+
+    # Called by the exchange.
+
+    def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+        if self.channel.state != CLOSED:
+            connection = self.connection
+            connection.send_headers(self.channel, plain_block(connection.encoder, status, lines), False)
+            self._flush()
+
+    def send_head(self, head: ResponseHead, length: int, data: bytes, end: bool) -> None:
+        channel = self.channel
+        if channel.state == CLOSED:
+            return
+        connection = self.connection
+        has_body = head.has_body and not self._head_only
+        if not has_body:
+            data = b""
+        whole = end and not data
+        connection.send_headers(channel, head_block(connection.encoder, head, length, has_body, self.ctx), whole)
+        if data:
+            connection.send_data(channel, data, end)
+        self._flush()
+
+    def send_data(self, data: bytes) -> None:
+        if not self._head_only and self.channel.state != CLOSED:
+            self.connection.send_data(self.channel, data, False)
+            self._flush()
+
+    def send_end(self, trailers: list[bytes]) -> None:
+        if self.channel.state != CLOSED:
+            self.connection.send_end(self.channel, trailers)
+            self._flush()
+
+    def send_switch(self, head: ResponseHead) -> None:
+        raise NotImplementedError  # nobody asks for an upgrade in HTTP/2
+
+    def send_tunnel_end(self) -> None:
+        self.send_end(NO_LINES)
+
+    def answer(self, error: ProxyError) -> None:
+        text = b"" if self._head_only else body(error)
+        lines = error_lines(error, len(body(error)), self.ctx)
+        self._answer(error.status, lines, text)
+
+    def answer_redirect(self, status: int, location: bytes) -> None:
+        date = self.ctx.date_line()[:-2]
+        self._answer(status, [date, b"Server: pygateway", b"Content-Length: 0", b"Location: " + location], b"")
+
+    def _answer(self, status: int, lines: list[bytes], text: bytes) -> None:
+        channel = self.channel
+        if channel.state == CLOSED:
+            return
+        connection = self.connection
+        connection.send_headers(channel, plain_block(connection.encoder, status, lines), not text)
+        if text:
+            connection.send_data(channel, text, True)
+        self._flush()
+
+    def abort(self) -> None:
+        self.exchange = None
+        if not self.connection.over:
+            self.connection.reset(self.channel, INTERNAL_ERROR)
+            self._flush()
+
+    def close(self) -> None:
+        if self.channel.state != CLOSED:
+            self.send_end(NO_LINES)
+
+    def pause(self) -> None:
+        self.connection.pause(self.channel)
+
+    def resume(self) -> None:
+        if self.channel.paused:
+            self.connection.resume(self.channel)
+            self._flush()
+            self._arm()
+
+    def watch_exchange(self, deadline: float) -> None:
+        if deadline < self.deadline:
+            self.ctx.wheel.watch(self, deadline)
+
+    # Called by the connection.
+
+    def on_sent(self) -> None:
+        """The answer is written whole. What is missing of the request is not wanted any more (RFC 9113 section 8.1)."""
+        self.bytes_out = self.channel.bytes_out
+        exchange = self.exchange
+        self.exchange = None
+        if exchange is not None:
+            exchange.on_sent()
+        if self.channel.state != CLOSED and self.channel.state != HALF_REMOTE:
+            self.connection.reset(self.channel, NO_ERROR)
+
+    def on_error(self, error: ProxyError) -> None:
+        """The client is gone, or what it sent cannot be taken."""
+        self.bytes_out = self.channel.bytes_out
+        if self.exchange is not None:
+            self.exchange.on_client_error(error)
+
+    def on_stalled(self) -> None:
+        if not self._stalled:
+            self._stalled = True
+            self._sent_before = self.channel.bytes_out
+            self._arm()
+            if self.exchange is not None:
+                self.exchange.on_client_writable(False)
+
+    def on_room(self) -> None:
+        self._stalled = False
+        if self.exchange is not None:
+            self.exchange.on_client_writable(True)
+
+    def moved(self, count: int) -> None:
+        """More of the body came: the silence starts anew, but only as far as the average rate allows."""
+        config = self.ctx.config
+        self.bytes_in = self.channel.bytes_in
+        self._body_bytes += count
+        deadline = self.ctx.wheel.now + config.body_timeout
+        if config.body_min_rate > 0:
+            slowest = self._body_started + config.body_timeout + self._body_bytes / config.body_min_rate
+            deadline = min(deadline, slowest)
+        exchange = self.exchange
+        if exchange is not None and exchange.deadline < deadline:
+            deadline = exchange.deadline
+        self.ctx.wheel.watch(self, deadline)
+
+    def arrived(self) -> None:
+        """The body is whole."""
+        self.bytes_in = self.channel.bytes_in
+        self._arm()
+
+    # Deadlines.
+
+    def on_deadline(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        channel = self.channel
+        if self.ctx.wheel.now >= exchange.deadline:
+            exchange.on_request_timeout()
+        elif channel.stalled() and channel.bytes_out == self._sent_before:
+            self._limit(exchange, SEND_TIMEOUT)
+        elif channel.stalled() or channel.state != OPEN or channel.paused:
+            self._sent_before = channel.bytes_out
+            self._arm()
+        else:
+            self._limit(exchange, BODY_TIMEOUT)
+
+    def _limit(self, exchange: Exchange, error: ProxyError) -> None:
+        self.ctx.limits.add(error.kind.replace("-", "_"))
+        exchange.on_client_error(error)
+
+    def _arm(self) -> None:
+        """Set the deadline that the present state asks for."""
+        deadline = NEVER
+        config = self.ctx.config
+        if self.channel.state == OPEN:
+            deadline = self.ctx.wheel.now + config.body_timeout
+        if self.channel.stalled():
+            deadline = min(deadline, self.ctx.wheel.now + config.send_timeout)
+        exchange = self.exchange
+        if exchange is not None and exchange.deadline < deadline:
+            deadline = exchange.deadline
+        if deadline < NEVER:
+            self.ctx.wheel.watch(self, deadline)
+        else:
+            self.deadline = NEVER
+
+    def _flush(self) -> None:
+        self.bytes_out = self.channel.bytes_out
+        if not self.connection.busy:
+            self.connection.flush()
