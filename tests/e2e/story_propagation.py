@@ -83,9 +83,9 @@ class BareWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-        self._thread.join(10)
+        with self._process:
+            self._process.terminate()
+            self._thread.join(10)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
