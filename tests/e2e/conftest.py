@@ -66,7 +66,7 @@ def lab() -> Lab:
 def installed(cluster: Cluster) -> Iterator[Release]:
     """The release, installed by the walk-through's command. PYGATEWAY_E2E_VALUES: further words for helm."""
     found = Release(cluster, tuple(os.environ.get("PYGATEWAY_E2E_VALUES", "").split()))
-    found.uninstall()
+    remove(found)
     if VARIABLE in os.environ:
         Lab(os.environ[VARIABLE]).forget_gateway_api(cluster)
     say("helm install")
@@ -74,8 +74,12 @@ def installed(cluster: Cluster) -> Iterator[Release]:
     yield found
     if not os.environ.get("PYGATEWAY_E2E_KEEP"):
         cluster.delete(CHECKOUT / "examples/left-right")
-        found.uninstall()
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        remove(found)
+
+
+def remove(release: Release) -> None:
+    release.uninstall()
+    release.cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
 @pytest.fixture

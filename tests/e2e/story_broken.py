@@ -34,7 +34,7 @@ KINDS += ",apisixpluginconfigs,apisixglobalrules,apisixclusterconfigs"
 CPU = """
 import os, glob
 for path in glob.glob("/proc/[0-9]*/cmdline"):
-    if b"pygateway.process.control" in open(path, "rb").read():
+    if b"pygateway.process.control" in open(path, "rb").read().split(b"\\0"):
         fields = open(path.replace("cmdline", "stat")).read().rpartition(")")[2].split()
         print((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
 """
