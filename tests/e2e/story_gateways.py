@@ -188,7 +188,7 @@ def test_an_edit_of_the_service_is_put_back(shop: Shop, cluster: Cluster) -> Non
     )
     shop.answers(address, "left")
     cluster.kubectl("delete", "service", "-n", NAMESPACE, name)
-    eventually(lambda: shop.service("one")["metadata"]["uid"] != whole["metadata"]["uid"], "it is made again", 20)
+    eventually(lambda: cluster.get("services", name, NAMESPACE), "it is made again", 20)
     made = shop.service("one")["spec"]["ports"]
     assert [one["targetPort"] for one in made] == [one["targetPort"] for one in ports]
     shop.answers(shop.serves("one"), "left")
