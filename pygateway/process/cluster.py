@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pygateway.observe.metrics import ClusterReport
+from pygateway.observe.report import ClusterReport
 from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.process.pipeline import READ_AGAIN, FaultLog, policy
 from pygateway.publish.publisher import Identity, Publisher
