@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 # Debian builds its interpreter with profiles; one that was built without is a fifth slower, which is not our figure.
 BENCH_PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo $(PYTHON))
 BENCH_ARGS ?=
+SCALE_ARGS ?=
 E2E_ARGS ?=
 
 PLAIN := .venv
@@ -22,7 +23,7 @@ export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-plain test-compiled e2e lint types contracts format bench bench-smoke wheel clean
+.PHONY: help demo test test-fast test-plain test-compiled e2e lint types contracts format bench bench-scale bench-smoke wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ contracts: $(PLAIN)/.installed ## import-linter: who may import whom
 
 bench: ## pygateway, nginx, HAProxy and Envoy side by side; about six minutes (BENCH_ARGS=…)
 	@$(BENCH_PYTHON) -m benchmarks.run $(BENCH_ARGS)
+
+bench-scale: ## 5,000 Services and 10,000 routes in a real API server; about eight minutes (SCALE_ARGS=…)
+	@$(BENCH_PYTHON) -m benchmarks.scale $(SCALE_ARGS)
 
 bench-smoke: ## a minute of it, to see that it runs; no bars
 	@$(PYTHON) -m benchmarks.run --quick --only pygateway,nginx

@@ -19,13 +19,14 @@ def markdown(results: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def publish(text: str, page: str) -> str:
+def publish(text: str, page: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
     """The page with everything between its two markers replaced. Raises NotPossibleError when it has no markers."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    first, last = markers
+    head, begin, rest = page.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise NotPossibleError(f"the page has no place for the report: it needs the lines {BEGIN} and {END}")
-    return f"{head}{BEGIN}\n{text}{END}{tail}"
+        raise NotPossibleError(f"the page has no place for the report: it needs the lines {first} and {last}")
+    return f"{head}{first}\n{text}{last}{tail}"
 
 
 def _table(results: Mapping[str, Any]) -> str:
@@ -114,8 +115,8 @@ def _machine(results: Mapping[str, Any]) -> str:
     )
 
 
-def write_page(text: str, page: Path) -> None:
+def write_page(text: str, page: Path, markers: tuple[str, str] = (BEGIN, END)) -> None:
     """Puts the report between the markers of docs/performance.md."""
     if not page.exists():
         raise NotPossibleError(f"{page} does not exist")
-    page.write_text(publish(text, page.read_text()))
+    page.write_text(publish(text, page.read_text(), markers))

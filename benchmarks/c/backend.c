@@ -1,6 +1,7 @@
 /* The benchmark's backend: answers every GET with a small fixed response, as cheaply as the kernel allows.
  *
- * Usage: backend   (prints the two ports that it listens on, for "left" and "right", on 127.0.0.1)
+ * Usage: backend [ADDRESS]   (prints the two ports that it listens on, for "left" and "right"; on 127.0.0.1, or on
+ * another address of this host)
  *
  * Three targets are special, for the checks made before and after the measurement:
  *   <anything>/echo   the body is the head as it was received
@@ -41,8 +42,8 @@ static void die(const char *what) {
     exit(1);
 }
 
-static int listen_anywhere(int *port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static int listen_anywhere(const char *where, int *port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(where)};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) || listen(fd, 4096)) die("listen");
@@ -131,11 +132,11 @@ static void serve(int fd) {
     if (c->used == BUFFER || (written && write(fd, out, written) != written)) close(fd);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     struct epoll_event events[EVENTS];
     int ports[2];
     poller = epoll_create1(EPOLL_CLOEXEC);
-    for (int side = 0; side < 2; side++) watch(listeners[side] = listen_anywhere(&ports[side]));
+    for (int side = 0; side < 2; side++) watch(listeners[side] = listen_anywhere(argc > 1 ? argv[1] : "127.0.0.1", &ports[side]));
     printf("%d %d\n", ports[0], ports[1]);
     fflush(stdout);
     for (;;) {

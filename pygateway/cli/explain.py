@@ -30,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a header of the request; may be repeated, Host replaces the URL's",
     )  # fmt: skip
     parser.add_argument("--from", dest="remote", default="", metavar="ADDRESS", help="the client's address")
+    parser.add_argument(
+        "--gateway", default="", metavar="NAMESPACE/NAME", help="the Gateway that is asked, where several have the port"
+    )
     load.add_origin_options(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     add_colour_option(parser)
@@ -39,6 +42,8 @@ def execute(options: argparse.Namespace) -> int:
     question = [("method", options.method), ("url", options.url), *(("h", line) for line in options.headers)]
     if options.remote:
         question.append(("from", options.remote))
+    if options.gateway:
+        question.append(("gateway", options.gateway))
     answer = load.explanation(options, question)
     if options.format == "json":
         print(msgspec.json.format(msgspec.json.encode(answer)).decode())

@@ -177,10 +177,10 @@ class DataPlane:
     # Counting.
 
     def counters(self) -> WorkerCounters:
-        """Everything counted since the start."""
+        """Everything counted since the start; of clusters those that were used."""
         ctx = self.ctx
         routes = [_route_counters(stats) for stats in ctx.stats.values()]
-        clusters: list[ClusterCounters] = [cluster.counters() for cluster in self._clusters.values()]
+        clusters: list[ClusterCounters] = [one.counters() for one in self._clusters.values() if one.used()]
         return WorkerCounters(
             self._slot, self._generation, self._apply_seconds, ctx.connections, ctx.accepted, routes, clusters,
             dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost,

@@ -19,17 +19,18 @@ class Snapshot(msgspec.Struct, frozen=True):
     endpoints: dict[str, Endpoints] = {}
     certificates: dict[str, Certificate] = {}
 
-    def problems(self) -> list[str]:
-        """References that do not resolve and keys that disagree with their values, in words; a fault in translation."""
-        return list(_dangling(self))
+    def problems(self, sound: "Snapshot | None" = None) -> list[str]:
+        """References that do not resolve and keys that disagree with their values, in words; a fault in translation.
+        What is the same in `sound`, which has no problems, is not looked at again."""
+        return list(_dangling(self, sound or Snapshot()))
 
 
-def _dangling(snapshot: Snapshot) -> Iterator[str]:
-    yield from _dangling_listeners(snapshot)
-    for key, host in snapshot.hosts.items():
-        if key != host.name:
-            yield f"virtual host {host.name} stands under {key}"
-        yield from _dangling_routes(snapshot, host)
+def _dangling(snapshot: Snapshot, sound: Snapshot) -> Iterator[str]:
+    same_hosts = snapshot.hosts is sound.hosts
+    if not (same_hosts and snapshot.listeners is sound.listeners and snapshot.certificates is sound.certificates):
+        yield from _dangling_listeners(snapshot)
+    if not (same_hosts and snapshot.clusters is sound.clusters):
+        yield from _dangling_hosts(snapshot, sound)
     for key in snapshot.clusters:
         if key not in snapshot.endpoints:
             yield f"cluster {key} has no endpoints entry"
@@ -45,6 +46,16 @@ def _dangling_listeners(snapshot: Snapshot) -> Iterator[str]:
         for certificate in listener.certificates:
             if certificate not in snapshot.certificates:
                 yield f"listener {key} names certificate {certificate}, which does not exist"
+
+
+def _dangling_hosts(snapshot: Snapshot, sound: Snapshot) -> Iterator[str]:
+    known: Mapping[str, VirtualHost] = sound.hosts if snapshot.clusters is sound.clusters else {}
+    for key, host in snapshot.hosts.items():
+        if known.get(key) is host:
+            continue
+        if key != host.name:
+            yield f"virtual host {host.name} stands under {key}"
+        yield from _dangling_routes(snapshot, host)
 
 
 def _dangling_routes(snapshot: Snapshot, host: VirtualHost) -> Iterator[str]:

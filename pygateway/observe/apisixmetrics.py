@@ -12,7 +12,7 @@ from typing import Final
 
 import pygateway
 from pygateway.observe.counters import BUCKETS_MS, RouteCounters
-from pygateway.observe.metrics import Report
+from pygateway.observe.report import Report
 from pygateway.observe.tally import Totals
 
 Labels = Mapping[str, str]

@@ -4,11 +4,10 @@ Label values come from the configuration (names of routes, listeners and cluster
 requests, so their number is bounded.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
-import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -24,40 +23,11 @@ from prometheus_client.registry import Collector
 import pygateway
 from pygateway.observe.counters import BUCKETS_MS
 from pygateway.observe.logs import program_form
+from pygateway.observe.report import ClusterReport, Report
 from pygateway.observe.tally import Totals
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _LE: Final = [*(str(bound / 1000) for bound in BUCKETS_MS), "+Inf"]
-
-
-class ClusterReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How the cluster is followed and written to. `requests` counts by "verb resource code", `watches` by "watch
-    resource" (they began) and "relist resource" (a watch could not go on), `writes` by kind and result; `waiting`
-    statuses are still to be written."""
-
-    leading: bool
-    writes: Mapping[tuple[str, str], int]
-    waiting: int
-    requests: Mapping[str, int]
-    watches: Mapping[str, int] = {}
-
-
-class Report(msgspec.Struct):
-    """Everything that is known at one scrape. `cluster` is None without one. `hostname` and `matched` (route → path
-    and host) are for the names of APISIX."""
-
-    totals: Totals
-    generation: int
-    acknowledged: int
-    propagation_seconds: float
-    propagation_count: int
-    workers: dict[str, int]
-    worker_restarts: int
-    control_restarts: int
-    problems: int
-    cluster: ClusterReport | None = None
-    hostname: str = ""
-    matched: Mapping[str, tuple[str, str]] = {}
 
 
 class _Collector(Collector):

@@ -14,7 +14,8 @@ from aiohttp import web
 
 import pygateway
 from pygateway.observe import apisixmetrics
-from pygateway.observe.metrics import CONTENT_TYPE, Report, exposition
+from pygateway.observe.metrics import CONTENT_TYPE, exposition
+from pygateway.observe.report import Report
 from pygateway.process.fleet import COUNT_WITHIN
 from pygateway.process.matched import matched
 from pygateway.process.question import QuestionError, ask
@@ -29,7 +30,7 @@ PAGES: Final = {
     "/metrics": "for Prometheus; also at /apisix/prometheus/metrics, where APISIX has it",
     "/routes": "every route, in the order in which they are asked (text, or JSON by Accept)",
     "/explain": "which route takes a request and why: ?method=GET&url=http://shop.example/cart&h=Name:value"
-    "&from=203.0.113.7 (text, or JSON by Accept)",
+    "&from=203.0.113.7&gateway=default/shop (text, or JSON by Accept)",
 }
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

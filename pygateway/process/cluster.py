@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pygateway.observe.metrics import ClusterReport
+from pygateway.observe.report import ClusterReport
 from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.process.pipeline import READ_AGAIN, FaultLog, policy
 from pygateway.publish.publisher import Identity, Publisher
@@ -72,13 +72,16 @@ class ClusterPipeline(Pipeline):
         """States of the cluster. Faults of the network are the source's to survive."""
         source, publisher = await self._connect()
         translator = Translator(policy(self._settings))
+        told: object = None
         worlds: AsyncGenerator[World, None] = source.__aiter__()
         try:
             async for world in worlds:
                 since = time.monotonic()
                 # In a thread, so that a large translation does not keep the watches waiting.
                 translation = await asyncio.to_thread(translator.translate, world)
-                self._faults.tell("objects", faults(translation))
+                if translation.problems is not told:  # most changes are of endpoints, and bring no news
+                    told = translation.problems
+                    self._faults.tell("objects", faults(translation))
                 publisher.want(translation.services)
                 yield Outcome(translation, since, self._faults.count)
         finally:

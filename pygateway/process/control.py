@@ -11,7 +11,7 @@ from typing import NoReturn
 from pygateway import ir
 from pygateway.observe import logs
 from pygateway.process import messages as m
-from pygateway.process.entry import run_child
+from pygateway.process.entry import run_child, settle_memory
 from pygateway.process.fleet import COUNT_WITHIN, Fleet
 from pygateway.process.link import PacketReader, Packets
 from pygateway.process.outcome import Outcome, Pipeline, PipelineFactory, Reported
@@ -102,10 +102,13 @@ class Control:
 
     async def _follow(self) -> None:
         async for outcome in self.pipeline.outcomes:
+            first = not self.fleet.state.generation
             self._publish(outcome)
+            if first:
+                settle_memory()
 
     def _publish(self, outcome: Outcome) -> None:
-        faults = outcome.snapshot.problems()
+        faults = outcome.snapshot.problems(self.outcome.snapshot)
         if faults:
             log.error("a fault of the translation, the last good state serves on: %s", "; ".join(faults[:5]))
             return
@@ -115,7 +118,8 @@ class Control:
             self.fleet.publish(update, outcome.since)
             # Endpoints come and go all the time, which is no news.
             level = logging.INFO if update.listeners or update.hosts else logging.DEBUG
-            log.log(level, "configuration %d: %s", update.generation, summary(outcome.snapshot))
+            if log.isEnabledFor(level):
+                log.log(level, "configuration %d: %s", update.generation, summary(outcome.snapshot))
             self._ask_for_ports()
         self._reported.published(self.fleet.state.generation, outcome)
         self._tell_in_effect()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import msgspec
 
 from pygateway import ir
-from pygateway.observe.metrics import ClusterReport
+from pygateway.observe.report import ClusterReport
 from pygateway.settings import Settings
 from pygateway.translate import Translation
 

@@ -25,11 +25,13 @@ class FaultLog:
         self._told: dict[str, tuple[SourceFault, ...]] = {}
 
     def tell(self, origin: str, faults: Iterable[SourceFault]) -> None:
-        """All faults of one origin as they are now."""
+        """All faults of one origin as they are now. Two may find the same: an object that cannot be read is told by
+        its source, and by the translation in its status."""
         now, before = tuple(faults), self._told.get(origin, ())
+        known = {fault for told in self._told.values() for fault in told}
         self._told[origin] = now
         for fault in now:
-            if fault not in before:
+            if fault not in known:
                 log.warning("%s", fault)
         mended = len(set(before) - set(now))
         if before and not now:
@@ -39,7 +41,7 @@ class FaultLog:
 
     @property
     def count(self) -> int:
-        return sum(len(faults) for faults in self._told.values())
+        return len({fault for faults in self._told.values() for fault in faults})
 
 
 def pipeline(settings: Settings) -> Pipeline:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+import msgspec
 from multidict import MultiMapping
 
 from pygateway import ir
@@ -22,7 +23,8 @@ class QuestionError(ValueError):
 
 
 def ask(snapshot: ir.Snapshot, query: MultiMapping[str]) -> Explanation:
-    """`url`, `method` (GET), `h` (Name:value, any number) and `from` (the client's address) are the request."""
+    """`url`, `method` (GET), `h` (Name:value, any number) and `from` (the client's address) are the request.
+    `gateway` ("namespace/name") says at which Gateway it arrives, where several have the port."""
     try:
         url = urlsplit(query.get("url", ""))
         port = url.port or _PORTS[url.scheme]
@@ -44,13 +46,33 @@ def ask(snapshot: ir.Snapshot, query: MultiMapping[str]) -> Explanation:
     name = _PORT.sub("", host).lower()
     view = RequestView(query.get("method", "GET"), name, path, url.query, query.get("from", ""), lines)
     listeners = list(snapshot.listeners.values())
-    return explain(listeners, snapshot.hosts, _bind(listeners, port), view)
+    places = _places(listeners, port, query.get("gateway", ""))
+    answers = [explain(listeners, snapshot.hosts, bind, view) for bind in places]
+    taken = [answer for answer in answers if answer.winner is not None]
+    return _with_others(taken) if taken else answers[0]
 
 
-def _bind(listeners: list[ir.Listener], port: int) -> int:
-    """Where a port of a URL is bound: it may be one that listeners declare, or already the bound one."""
-    for listener in listeners:
-        if port in (listener.port, listener.bind):
-            return listener.bind
-    known = ", ".join(sorted({str(listener.port) for listener in listeners}))
-    raise QuestionError(f"no listener on port {port}; there are: {known}")
+def _places(listeners: list[ir.Listener], port: int, gateway: str) -> list[int]:
+    """Where a port of a URL is bound: it may be one that listeners declare, or already the bound one. In a cluster
+    each Gateway has the port at an address, and a place, of its own."""
+    groups = {listener.group for listener in listeners}
+    if gateway and gateway not in groups:
+        raise QuestionError(f"no Gateway {gateway}; there are: {', '.join(sorted(groups))}")
+    places = {
+        listener.bind: None
+        for listener in listeners
+        if port in (listener.port, listener.bind) and gateway in ("", listener.group)
+    }
+    if not places:
+        known = ", ".join(sorted({str(listener.port) for listener in listeners if gateway in ("", listener.group)}))
+        raise QuestionError(f"no listener on port {port}; there are: {known}")
+    return list(places)
+
+
+def _with_others(taken: list[Explanation]) -> Explanation:
+    """The first answer, which names the places of the others: the address that is asked decides between them."""
+    first, others = taken[0], [answer.winner.listener for answer in taken[1:] if answer.winner is not None]
+    if not others:
+        return first
+    told = f"taken on the same port of other addresses too, by listener {', '.join(others)}"
+    return msgspec.structs.replace(first, suggestions=(*first.suggestions, told))

@@ -17,7 +17,7 @@ from pygateway.dataplane.settings import DataPlaneSettings
 from pygateway.observe import logs
 from pygateway.observe.counters import WorkerCounters
 from pygateway.process import messages as m
-from pygateway.process.entry import run_child
+from pygateway.process.entry import run_child, settle_memory
 from pygateway.process.link import FrameLink, PacketReader, Packets
 from pygateway.process.logfile import open_access_log
 from pygateway.process.updates import Held
@@ -251,13 +251,6 @@ class Worker:
     def _tell(self, message: m.Upward) -> None:
         if self._control is not None:
             self._control.send(m.encode(message))
-
-
-def settle_memory() -> None:
-    """Take the configuration, which stays, out of what the garbage collector looks through again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
 
 
 def main(make: PlaneFactory) -> NoReturn:

@@ -1,9 +1,9 @@
 """Who writes: the holder of a Lease (`coordination.k8s.io/v1`), as client-go does it.
 
 Clocks are never compared. A record holds for its duration from the moment that we saw it change, by our own clock. The
-holder renews every 2 s and stops leading 10 s after the start of its last good renewal; nobody else takes the Lease
-before 15 s without a change. The 5 s between are for writes under way (`pen.TIMEOUT`) and for clocks that do not run
-alike. After a crash another leads within 15 s, one look (2 s, with jitter) and one request.
+holder renews every 2 s and stops leading 8 s after the start of its last good renewal; nobody else takes the Lease
+before 13 s without a change. The 5 s between are for writes under way (`pen.TIMEOUT`) and for clocks that do not run
+alike. After a crash another leads within 13 s, one look (2 s, with jitter) and one request.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from pygateway.publish.pen import FIELD_MANAGER, MERGE_PATCH, message
 
 log = logging.getLogger(__name__)
 
-DURATION: Final = 15
-DEADLINE: Final = 10.0
+DURATION: Final = 13
+DEADLINE: Final = 8.0
 RETRY: Final = 2.0
 _TIMEOUT: Final = 4.0
 """Seconds for one request: an answer that hangs leaves time for a second try within the deadline."""

@@ -82,6 +82,7 @@ class StatusWriter:
         self._facts = facts
         self._clock = clock
         self._on_written = on_written
+        self._given: Mapping[Ref, Status] = {}
         self._wanted: dict[Ref, Status] = {}
         self._left: dict[Ref, Status] = {}
         """What we said of objects that are no longer ours."""
@@ -98,6 +99,9 @@ class StatusWriter:
 
     def want(self, statuses: Mapping[Ref, Status]) -> None:
         """The statuses of all our objects. An object that had one and has none now is no longer ours."""
+        if statuses is self._given:
+            return  # endpoints have changed, as they do all the time
+        self._given = statuses
         before, self._wanted = self._wanted, dict(statuses)
         for ref in before.keys() - statuses.keys():
             if self._watched.observed(ref) is not None:

@@ -32,6 +32,8 @@ class UpstreamsBuilder:
 
     def __init__(self) -> None:
         self._hosts: tuple[object, ...] = ()
+        self._named: dict[str, tuple[ir.VirtualHost, frozenset[str]]] = {}
+        self._names: frozenset[str] = frozenset()
         self._services: Mapping[str, Service] = {}
         self._slices: Mapping[str, EndpointSlice] = {}
         self._by_service: dict[str, dict[str, EndpointSlice]] = {}
@@ -43,7 +45,7 @@ class UpstreamsBuilder:
         changed = self._take_slices(world.endpoint_slices)
         same_hosts = len(hosts) == len(self._hosts) and all(map(is_, hosts, self._hosts))
         if not same_hosts:
-            changed |= self._take_clusters(sorted(set(_named(hosts))))
+            changed |= self._take_hosts(hosts)
             self._hosts = hosts
         if world.services is not self._services:
             before, self._services = self._services, world.services
@@ -53,6 +55,20 @@ class UpstreamsBuilder:
         if updates:
             self._result = Upstreams(self._result.clusters, {**endpoints, **updates})
         return self._result
+
+    def _take_hosts(self, hosts: Iterable[Mapping[str, ir.VirtualHost]]) -> set[str]:
+        """Keeps exactly the clusters that they name. The Services of those that are new."""
+        found: dict[str, tuple[ir.VirtualHost, frozenset[str]]] = {}
+        for some in hosts:
+            for key, host in some.items():
+                before = self._named.get(key)
+                found[key] = before if before is not None and before[0] is host else (host, frozenset(_named(host)))
+        self._named = found
+        names = frozenset[str]().union(*(some for _, some in found.values()))
+        if names == self._names:
+            return set()
+        self._names = names
+        return self._take_clusters(sorted(names))
 
     def _take_clusters(self, names: list[str]) -> set[str]:
         """Keeps exactly the clusters of these names. The Services of those that are new."""
@@ -102,14 +118,12 @@ class UpstreamsBuilder:
                 yield name, old if old == found else found
 
 
-def _named(hosts: Iterable[Mapping[str, ir.VirtualHost]]) -> Iterator[str]:
-    for some in hosts:
-        for host in some.values():
-            for route in host.routes:
-                if isinstance(route.action, ir.Forward):
-                    for backend in route.action.backends:
-                        if backend.cluster:
-                            yield backend.cluster
+def _named(host: ir.VirtualHost) -> Iterator[str]:
+    for route in host.routes:
+        if isinstance(route.action, ir.Forward):
+            for backend in route.action.backends:
+                if backend.cluster:
+                    yield backend.cluster
 
 
 def _service(cluster: str) -> str:

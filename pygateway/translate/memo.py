@@ -89,15 +89,17 @@ class Memo(Generic[_Object, _Result]):
         """The result of every object by key; the very same dict when no result is new."""
         if objects is self._objects and tables is self._tables:
             return self._results
-        kept = {key: self._one(key, objects[key], tables) for key in sorted(objects)}
+        moved = tables is not self._tables
+        kept = {key: self._one(key, objects[key], tables, moved=moved) for key in sorted(objects)}
         results = {key: entry[2] for key, entry in kept.items()}
         self._objects, self._tables, self._kept = objects, tables, kept
         self._results = same(self._results, results)
         return self._results
 
-    def _one(self, key: str, one: _Object, tables: Tables) -> tuple[_Object, Reads, _Result]:
+    def _one(self, key: str, one: _Object, tables: Tables, *, moved: bool) -> tuple[_Object, Reads, _Result]:
         before = self._kept.get(key)
-        if before is not None and (before[0] is one or before[0] == one) and before[1].still_hold(tables):
+        same_object = before is not None and (before[0] is one or before[0] == one)
+        if before is not None and same_object and (not moved or before[1].still_hold(tables)):
             return before
         reads = Reads(tables)
         return one, reads, self._make(one, reads)
@@ -117,7 +119,7 @@ def kept(old: Mapping[_Key, _Value], new: Mapping[_Key, _Value]) -> dict[_Key, _
     merged: dict[_Key, _Value] = {}
     for key, value in new.items():
         before = old.get(key)
-        merged[key] = before if before is not None and before == value else value
+        merged[key] = before if before is not None and (before is value or before == value) else value
     return merged
 
 

@@ -35,7 +35,8 @@ class Told(msgspec.Struct, frozen=True):
     def add(self, ref: Ref, status: Status | None, problems: tuple[Problem, ...]) -> None:
         if status is not None:
             self.statuses[ref] = status
-        self.problems.setdefault(ref, []).extend(problems)
+        if problems:
+            self.problems.setdefault(ref, []).extend(problems)
 
 
 def classes(told: Told, found: Mapping[str, GatewayClass], ours: Classes) -> None:

@@ -225,3 +225,9 @@ async def test_what_is_counted() -> None:
         cluster = counted.clusters[0]
         assert (cluster.cluster, cluster.opened, cluster.reused, cluster.idle, cluster.active) == ("c", 1, 0, 1, 0)
         assert (counted.connections, counted.accepted) == (1, 1)
+
+
+@story
+async def test_a_cluster_that_nothing_was_asked_of_is_not_counted() -> None:
+    async with Gateway() as gateway:
+        assert gateway.plane.counters().clusters == []

@@ -66,16 +66,21 @@ def lab() -> Lab:
 def installed(cluster: Cluster) -> Iterator[Release]:
     """The release, installed by the walk-through's command. PYGATEWAY_E2E_VALUES: further words for helm."""
     found = Release(cluster, tuple(os.environ.get("PYGATEWAY_E2E_VALUES", "").split()))
-    found.uninstall()
     if VARIABLE in os.environ:
+        remove(found)
         Lab(os.environ[VARIABLE]).forget_gateway_api(cluster)
+    assert not cluster.get("namespaces", NAMESPACE), f"namespace {NAMESPACE} is in use: the stories would remove it"
     say("helm install")
     found.install()
     yield found
     if not os.environ.get("PYGATEWAY_E2E_KEEP"):
         cluster.delete(CHECKOUT / "examples/left-right")
-        found.uninstall()
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        remove(found)
+
+
+def remove(release: Release) -> None:
+    release.uninstall()
+    release.cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re  # noqa: TID251 - our own patterns, over the output of tools
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from ipaddress import IPv4Address
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .cluster import Cluster, Object, eventually, run, say
+from .generator import Outcome
 
 VARIABLE = "PYGATEWAY_LAB"
 NETLINK_BUFFER = 16 * 2**20
+HEARD_WITHIN = 0.2
+"""Seconds after which an event of connection tracking has been written down."""
 CLIENT, NODES = "client", ("node1", "node2")
 
 
@@ -44,11 +48,12 @@ class Process:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         os.kill(self.pid, number)
 
-    def kill_and_tell(self) -> set[tuple[str, int]]:
+    def kill_and_tell(self, queued: float) -> set[tuple[str, int]]:
         """SIGKILL. The peers (address, port) of the connections that it had accepted: it is stopped first, so that it
-        accepts none between the look and the end."""
+        accepts none between the look and the end. For `queued` seconds new ones wait for it in the kernel."""
         self.kill(signal.SIGSTOP)
         eventually(lambda: self._stat()[0] == "T", f"{self} stops", every=0.01)
+        time.sleep(queued)
         peers = self._peers()
         self.kill()
         return peers
@@ -136,12 +141,14 @@ class Arrival(NamedTuple):
 class Journeys:
     """Which pod each connection of a client reached, as the nodes' connection tracking tells.
 
-    A connection is known by the node that it was made to and the client's port, which is used again only much later."""
+    A connection is known by the node that it was made to, the client's port, which is used again later, and a moment
+    in which it was there."""
 
     def __init__(self, lab: Lab, port: int) -> None:
         self._lab = lab
         self._port = port
-        self._arrivals: dict[tuple[str, int], Arrival] = {}
+        self._arrivals: dict[tuple[str, int], list[tuple[float, Arrival]]] = {}
+        self._monotonic = time.monotonic() - time.time()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Journeys":
@@ -156,7 +163,9 @@ class Journeys:
 
     @contextlib.contextmanager
     def _following(self, node: str) -> Iterator[None]:
-        command = f"echo $$; exec conntrack -E -b {NETLINK_BUFFER} -p tcp -e NEW --orig-port-dst {self._port}"
+        command = (
+            f"echo $$; exec conntrack -E -b {NETLINK_BUFFER} -p tcp -e NEW --orig-port-dst {self._port} -o timestamp"
+        )
         with tempfile.NamedTemporaryFile("r") as output, open(output.name, "a") as writer:
             follower = subprocess.Popen([*self._lab.prefix(node), "sh", "-c", command], stdout=writer)
             pid = int(eventually(output.readline, "conntrack starts", every=0.05))
@@ -175,11 +184,13 @@ class Journeys:
             found = re.findall(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)", line)
             if len(found) == 2:
                 (_client, node, port, _), (pod, peer, _, peer_port) = found
-                self._arrivals[node, int(port)] = Arrival(pod, peer, int(peer_port))
+                at = float(line.partition("]")[0].strip("[")) + self._monotonic
+                self._arrivals.setdefault((node, int(port)), []).append((at, Arrival(pod, peer, int(peer_port))))
 
-    def of(self, target: str, port: int) -> Arrival | None:
-        """Where a connection to a target ("10.88.0.1:30800") from a client's port came to."""
-        return self._arrivals.get((target.rpartition(":")[0], port))
+    def of(self, request: Outcome) -> Arrival | None:
+        """Where the connection of a request came to: the newest one from its port when it ended."""
+        known = self._arrivals.get((request.target.rpartition(":")[0], request.port), [])
+        return next((arrival for at, arrival in reversed(known) if at <= request.ended + HEARD_WITHIN), None)
 
 
 def _listening(pid: int) -> list[list[str]]:

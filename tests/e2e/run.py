@@ -14,7 +14,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 LAB = CHECKOUT.parent / "shared" / "lab" / "lab"
-STORIES = ("walkthrough", "objects", "rollouts", "control_plane", "crashes", "propagation", "broken", "uninstall")
+STORIES = (
+    "walkthrough",
+    "objects",
+    "gateways",
+    "rollouts",
+    "control_plane",
+    "crashes",
+    "propagation",
+    "broken",
+    "uninstall",
+)
 """In this order: the first installs, the last leaves nothing behind."""
 
 

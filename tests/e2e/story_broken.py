@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .brokenobjects import NAMESPACE, SHAKY, Broken, hundred
+from .brokenobjects import NAMESPACE as BROKEN
+from .brokenobjects import SHAKY, Broken, hundred
 from .cluster import Cluster, eventually, say
 from .conftest import ASKS
 from .evidence import figure
-from .lab import names
-from .release import NAMESPACE as OURS
-from .release import Release, encode
+from .lab import Lab, names
+from .release import NAMESPACE, Release, encode
 from .traffic import Traffic
 
 Start = Callable[..., Traffic]
@@ -34,23 +34,24 @@ KINDS += ",apisixpluginconfigs,apisixglobalrules,apisixclusterconfigs"
 CPU = """
 import os, glob
 for path in glob.glob("/proc/[0-9]*/cmdline"):
-    if b"pygateway.process.control" in open(path, "rb").read():
+    if b"pygateway.process.control" in open(path, "rb").read().split(b"\\0"):
         fields = open(path.replace("cmdline", "stat")).read().rpartition(")")[2].split()
         print((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
 """
 
 
 @pytest.fixture
-def shaky(backends: Release, cluster: Cluster) -> Iterator[None]:
+def shaky(backends: Release, cluster: Cluster, lab: Lab) -> Iterator[None]:
     """A namespace with a good Gateway and a Service, for broken objects to refer to. It ends with all of them."""
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    cluster.apply(SOMEBODY, NAMESPACE)
-    cluster.apply(encode(SHAKY), NAMESPACE)
-    cluster.kubectl("wait", "-n", NAMESPACE, "--for=condition=Accepted", "gateway/shaky", "--timeout=30s")
+    lab.gateway_api()
+    cluster.kubectl("create", "namespace", BROKEN)
+    cluster.apply(SOMEBODY, BROKEN)
+    cluster.apply(encode(SHAKY), BROKEN)
+    cluster.kubectl("wait", "-n", BROKEN, "--for=condition=Accepted", "gateway/shaky", "--timeout=30s")
     yield
     cluster.kubectl("delete", "gatewayclass", "broken-kind", "broken-name", "--ignore-not-found")
     cluster.kubectl("delete", "apisixclusterconfig", "broken-cluster", "--ignore-not-found")
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
+    cluster.kubectl("delete", "namespace", BROKEN, "--timeout=120s")
 
 
 @pytest.mark.lab
@@ -61,7 +62,7 @@ def test_a_hundred_broken_objects(traffic: Start, release: Release, cluster: Clu
     assert others, "there are good objects to look at"
     with traffic() as steady:
         begun = time.monotonic()
-        cluster.apply("\n---\n".join(encode(one.manifest) for one in objects))
+        cluster.apply("\n---\n".join(encode(one.manifest) for one in objects), BROKEN)
         applied = time.monotonic()
         say(f"{len(objects)} objects applied in {applied - begun:.1f} s")
         eventually(lambda: not untold(cluster, objects), "every broken object is told so", WITHIN)
@@ -115,7 +116,7 @@ def state_of_others(cluster: Cluster) -> dict[tuple[str, str, str], object]:
     return {
         key: status
         for key, status in statuses(cluster).items()
-        if NAMESPACE not in key[1:] and not key[2].startswith("broken-")
+        if BROKEN not in key[1:] and not key[2].startswith("broken-")
     }
 
 
@@ -135,4 +136,4 @@ def at_rest(release: Release, deadline: float) -> list[float]:
 
 def cpu(release: Release, pod: str) -> float:
     """Seconds of CPU that a pod's control process has used."""
-    return float(release.cluster.kubectl("exec", "-n", OURS, pod, "--", "python3", "-c", CPU))
+    return float(release.cluster.kubectl("exec", "-n", NAMESPACE, pod, "--", "python3", "-c", CPU))

@@ -1,6 +1,7 @@
 """How long a change takes from the API server's answer to its effect, beside a client that does nothing but watch."""
 
 import json
+import math
 import subprocess
 import threading
 import time
@@ -83,9 +84,9 @@ class BareWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-        self._thread.join(10)
+        with self._process:
+            self._process.terminate()
+            self._thread.join(10)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -112,7 +113,8 @@ def test_an_endpoint_changes(traffic: Start, cluster: Cluster, flip: dict[str, s
     first, all_of_them = [], []
     for name, _version, begun, answered in changes:
         after = [one for one in steady.report.outcomes if begun <= one.sent < answered + PAUSE]
-        first.append(min(one.ended for one in after if one.body.strip() == name) - answered)
+        new = [one.ended for one in after if one.body.strip() == name]
+        first.append(min(new, default=math.inf) - answered)
         old = [one.sent for one in after if one.body.strip() != name]
         all_of_them.append(max(old, default=begun) - answered)
     figure(f"{PATCHES} patches of a slice, after the answer: bare watch {spread(bare)}")

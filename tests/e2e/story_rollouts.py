@@ -36,13 +36,18 @@ def right_ends_fast(backends: Release, cluster: Cluster) -> None:
     cluster.rolled_out("right")
 
 
-def restart(cluster: Cluster, name: str, namespace: str = "default") -> None:
-    cluster.kubectl("rollout", "restart", f"deployment/{name}", "-n", namespace)
-    cluster.rolled_out(name, namespace)
+def restart(cluster: Cluster, name: str, replicas: int = 2) -> None:
+    """Roll a backend; returns when the old pods are gone."""
+    cluster.kubectl("rollout", "restart", f"deployment/{name}")
+    settle(cluster, name, replicas)
 
 
 def scale(cluster: Cluster, name: str, replicas: int) -> None:
     cluster.kubectl("scale", f"deployment/{name}", f"--replicas={replicas}")
+    settle(cluster, name, replicas)
+
+
+def settle(cluster: Cluster, name: str, replicas: int) -> None:
     cluster.rolled_out(name)
     eventually(lambda: len(cluster.items("pods", "default", f"app={name}")) == replicas, f"{replicas} pods of {name}")
 
@@ -74,7 +79,7 @@ def test_pygateway_rolls_twice(traffic: Start, release: Release, cluster: Cluste
     with traffic() as steady:
         for number in range(2):
             say(f"roll {number + 1} of pygateway")
-            restart(cluster, NAME, NAMESPACE)
+            cluster.kubectl("rollout", "restart", f"deployment/{NAME}", "-n", NAMESPACE)
             release.settle()
     figure(f"pygateway rolled twice: {steady.report.summary()}")
     steady.report.assert_flawless()

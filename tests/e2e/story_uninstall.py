@@ -26,6 +26,8 @@ def test_nothing_is_left(backends: Release, cluster: Cluster, lab: Lab) -> None:
     services = cluster.items("services", NAMESPACE)
     assert [one for one in services if "gateway.networking.k8s.io/gateway-name" in one["metadata"].get("labels", {})]
 
+    # `helm test` leaves its pod for those who want to read its log.
+    cluster.kubectl("delete", "pod", f"{NAME}-test", "-n", NAMESPACE, "--ignore-not-found")
     cluster.helm("uninstall", NAME, "--namespace", NAMESPACE, "--wait")
     eventually(lambda: not left(cluster), "the namespace is empty", 120)
     assert not cluster_wide(cluster)

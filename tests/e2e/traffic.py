@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,17 +21,22 @@ WARM = 100
 class Report:
     """What became of the requests, in the order in which they ended."""
 
-    def __init__(self, outcomes: list[Outcome], seconds: float, rate: float) -> None:
+    def __init__(self, outcomes: list[Outcome], rate: float) -> None:
         self.outcomes = outcomes
-        self.seconds = seconds
         self.rate = rate
+
+    @property
+    def seconds(self) -> float:
+        """From the first request to the last."""
+        times = [one.sent for one in self.outcomes]
+        return max(times) - min(times) if times else 0.0
 
     @property
     def failures(self) -> list[Outcome]:
         return [one for one in self.outcomes if one.error]
 
     def of(self, kind: str) -> "Report":
-        return Report([one for one in self.outcomes if one.kind == kind], self.seconds, self.rate)
+        return Report([one for one in self.outcomes if one.kind == kind], self.rate)
 
     def failed_requests(self, count: int = 12) -> str:
         """Some of them, for a message."""
@@ -64,8 +68,9 @@ class Report:
     def assert_steady(self) -> None:
         """The generator kept its rate: nobody counts as unharmed because he was never asked."""
         for kind in {one.kind for one in self.outcomes}:
-            count = len(self.of(kind).outcomes)
-            assert count >= 0.95 * self.rate * self.seconds, f"only {count} {kind} requests in {self.seconds:.0f} s"
+            part = self.of(kind)
+            count = len(part.outcomes)
+            assert count >= 0.95 * self.rate * part.seconds, f"only {count} {kind} requests in {part.seconds:.1f} s"
 
 
 class Traffic:
@@ -85,10 +90,9 @@ class Traffic:
         self._words = words
         self._processes: list[subprocess.Popen[bytes]] = []
         self._folder = tempfile.TemporaryDirectory(prefix="e2e-traffic-")
-        self.report = Report([], 0, self._rate)
+        self.report = Report([], self._rate)
 
     def __enter__(self) -> "Traffic":
-        self._begun = time.monotonic()
         for kind in self._kinds:
             words = [*self._words, f"--kind={kind}", f"--output={self._file(kind)}"]
             self._processes.append(subprocess.Popen(words, stdin=subprocess.PIPE))
@@ -100,9 +104,8 @@ class Traffic:
         return self
 
     def __exit__(self, *_: object) -> None:
-        seconds = time.monotonic() - self._begun
         self._stop()
-        self.report = Report(self.so_far(), seconds, self._rate)
+        self.report = Report(self.so_far(), self._rate)
         self._folder.cleanup()
         say(self.report.summary())
 
@@ -113,6 +116,11 @@ class Traffic:
             lines = self._file(kind).read_text().splitlines(keepends=True) if self._file(kind).exists() else []
             found += [msgspec.convert(json.loads(line), Outcome) for line in lines if line.endswith("\n")]
         return sorted(found, key=lambda one: one.ended)
+
+    def go_on(self, requests: int = 200) -> None:
+        """Returns when so many more requests have ended."""
+        before = len(self.so_far())
+        eventually(lambda: len(self.so_far()) >= before + requests, f"{requests} more requests end")
 
     def _file(self, kind: str) -> Path:
         return Path(self._folder.name) / kind

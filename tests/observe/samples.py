@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from prometheus_client.parser import text_string_to_metric_families
 
 from pygateway.observe.counters import BUCKETS_MS, ClusterCounters, RouteCounters, WorkerCounters
-from pygateway.observe.metrics import ClusterReport, Report, exposition
+from pygateway.observe.metrics import exposition
+from pygateway.observe.report import ClusterReport, Report
 from pygateway.observe.tally import Totals
 
 

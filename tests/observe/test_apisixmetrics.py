@@ -7,7 +7,8 @@ from pygateway import ir
 from pygateway.ir.match import Match, PathKind, PathMatch
 from pygateway.observe import apisixmetrics
 from pygateway.observe.counters import BUCKETS_MS, RouteCounters, WorkerCounters
-from pygateway.observe.metrics import ClusterReport, Report, exposition
+from pygateway.observe.metrics import exposition
+from pygateway.observe.report import ClusterReport, Report
 from pygateway.observe.tally import Totals
 from pygateway.process.matched import matched
 

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pygateway.observe.counters import BUCKETS_MS, ClusterCounters, RouteCounters, WorkerCounters
-from pygateway.observe.metrics import Report, exposition
+from pygateway.observe.metrics import exposition
+from pygateway.observe.report import Report
 from pygateway.observe.tally import Tally, Totals
 
 

@@ -66,6 +66,14 @@ class TestFaultLog:
             "all faults of the manifests are mended",
         ]
 
+    def test_what_two_origins_find_is_one_fault(self, caplog: pytest.LogCaptureFixture) -> None:
+        faults = FaultLog()
+        with caplog.at_level(logging.WARNING):
+            faults.tell("cluster", [fault("one")])
+            faults.tell("objects", [fault("one"), fault("two")])
+        assert caplog.messages == ["routes.yaml:3: one", "routes.yaml:3: two"]
+        assert faults.count == 2
+
     def test_faults_of_all_origins_count(self) -> None:
         faults = FaultLog()
         faults.tell("manifests", [fault("one")])

@@ -5,6 +5,7 @@ from multidict import MultiDict
 
 from pygateway import ir
 from pygateway.process.question import QuestionError, ask
+from pygateway.routing.explanation import Explanation
 
 
 def snapshot() -> ir.Snapshot:
@@ -51,3 +52,34 @@ def test_a_host_header_replaces_the_urls_host() -> None:
 def test_a_question_that_makes_no_sense_is_answered_with_the_reason(question: list[tuple[str, str]], told: str) -> None:
     with pytest.raises(QuestionError, match=told):
         ask(snapshot(), MultiDict(question))
+
+
+class TestGatewaysThatShareAPort:
+    """As in a cluster, where each has it at an address of its own."""
+
+    def ask(self, *question: tuple[str, str]) -> Explanation:
+        listeners, hosts = {}, {}
+        for name, path, bind in (("a", "/a", 10001), ("b", "/both", 10002), ("c", "/both", 10003)):
+            match = ir.Match(ir.PathMatch(ir.PathKind.EXACT, path))
+            route = ir.Route(name, ir.Origin("Test", "ns", name), match, ir.Respond(503, "test"))
+            host = ir.VirtualHost(f"ns/{name}/http|*", "*", (route,))
+            hosts[host.name] = host
+            key = f"ns/{name}/http"
+            listeners[key] = ir.Listener(key, 80, bind, group=f"ns/{name}", hosts=(host.name,))
+        return ask(ir.Snapshot(listeners, hosts), MultiDict(question))
+
+    def test_the_one_that_takes_the_request_answers_and_names_the_others(self) -> None:
+        answer = self.ask(("url", "http://any/both"))
+        assert answer.winner is not None
+        assert answer.winner.listener == "ns/b/http"
+        assert answer.suggestions == ("taken on the same port of other addresses too, by listener ns/c/http",)
+
+    def test_one_can_be_named(self) -> None:
+        answer = self.ask(("url", "http://any/both"), ("gateway", "ns/c"))
+        assert answer.winner is not None
+        assert (answer.winner.listener, answer.suggestions) == ("ns/c/http", ())
+        assert self.ask(("url", "http://any/both"), ("gateway", "ns/a")).winner is None
+
+    def test_one_that_is_not_there_is_an_error(self) -> None:
+        with pytest.raises(QuestionError, match="no Gateway ns/d; there are: ns/a, ns/b, ns/c"):
+            self.ask(("url", "http://any/"), ("gateway", "ns/d"))

@@ -64,7 +64,7 @@ class TestTakingPart:
             now = "2023-11-14T22:13:20.000000Z"
             assert lease(cluster) == {
                 "holderIdentity": "a",
-                "leaseDurationSeconds": 15,
+                "leaseDurationSeconds": 13,
                 "acquireTime": now,
                 "renewTime": now,
                 "leaseTransitions": 1,
@@ -116,14 +116,14 @@ class TestTakingPart:
 
 class TestFollowing:
     @pytest.mark.parametrize("wrong_by", [0.0, 86400.0, -86400.0])
-    def test_after_a_crash_another_leads_within_20_s_whatever_the_clocks_say(self, wrong_by: float) -> None:
+    def test_after_a_crash_another_leads_within_17_s_whatever_the_clocks_say(self, wrong_by: float) -> None:
         async def story(cluster: Cluster) -> float:
             a = Replica(cluster, "a", wrong_by)
             await cluster.clock.advance(0)
             b, c = Replica(cluster, "b"), Replica(cluster, "c", -wrong_by)
             await cluster.clock.advance(31.9)
             a.crash()
-            taken = await until(cluster, lambda: b.leading or c.leading, 20)
+            taken = await until(cluster, lambda: b.leading or c.leading, 17)
             await cluster.clock.advance(5)
             assert b.leading != c.leading
             assert lease(cluster)["leaseTransitions"] == 2
@@ -202,8 +202,8 @@ class TestTheApiServerIsAway:
             a = Replica(cluster, "a")
             await cluster.clock.advance(30)
             cluster.away = True
-            stopped = await until(cluster, lambda: not a.leading, 10.1)
-            assert stopped > 7
+            stopped = await until(cluster, lambda: not a.leading, 8.1)
+            assert stopped > 5
             await cluster.clock.advance(60 - stopped)
             cluster.away = False
             await until(cluster, lambda: a.leading, 2.5)
@@ -216,7 +216,7 @@ class TestTheApiServerIsAway:
             a = Replica(cluster, "a")
             await cluster.clock.advance(30)
             a.cut_off = True
-            assert await until(cluster, lambda: not a.leading, 10.1) > 7
+            assert await until(cluster, lambda: not a.leading, 8.1) > 5
 
         play(story)
 

@@ -113,6 +113,24 @@ class TestWhatIsWritten:
 
         led(story)
 
+    def test_the_same_statuses_again_are_not_gone_through(self) -> None:
+        class Once(dict[Ref, Status]):
+            looks = 0
+
+            def items(self) -> Any:
+                self.looks += 1
+                return super().items()
+
+        async def story(cluster: Cluster, desk: Desk) -> None:
+            cluster.put(ROUTE)
+            wanted = Once({ROUTE: route("edge")})
+            for _ in range(3):
+                await desk.want(wanted)
+            assert wanted.looks == 1
+            assert len(cluster.writes("/status")) == 1
+
+        led(story)
+
     def test_what_is_right_is_not_written_whoever_leads(self) -> None:
         async def story(cluster: Cluster) -> None:
             refs = [msgspec.structs.replace(ROUTE, name=f"r{index}") for index in range(50)]

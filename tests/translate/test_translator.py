@@ -17,6 +17,7 @@ from pygateway.resources.core import EndpointSlice
 from pygateway.resources.world import KINDS, World
 from pygateway.sources.files import load_text
 from pygateway.translate import Policy, Translation, Translator, translate
+from pygateway.translate.memo import Reads
 from tests.golden.cases import HERE, POLICY, Router, cases, path_of, world_of
 
 CASES = cases()
@@ -284,6 +285,32 @@ def test_a_changed_endpoint_changes_one_entry_and_nothing_else() -> None:
     update = ir.difference(before.snapshot, after.snapshot, 2)
     assert update.endpoints == {"valid/s7:80": ir.Endpoints("valid/s7:80", (ir.Endpoint("10.0.0.2", 80),))}
     assert update == ir.Update(2, endpoints=update.endpoints)
+
+
+def test_a_changed_route_has_no_other_one_translated_or_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, translator = many(20), Translator(POLICY)
+    translator.translate(world)
+    asked: list[Reads] = []
+    monkeypatch.setattr(Reads, "still_hold", lambda reads, tables: asked.append(reads))
+    moved = msgspec.structs.replace(world.http_routes["valid/s7"], spec=world.http_routes["valid/s8"].spec)
+    changed = with_one(world, "http_routes", "valid/s7", moved)
+    after = translator.translate(changed)
+    assert asked == []
+    monkeypatch.undo()
+    assert after == translate(changed, POLICY)
+
+
+def test_of_a_snapshot_only_what_is_new_is_looked_at_again() -> None:
+    sound = translate(many(3), POLICY).snapshot
+    bad = next(host for host in sound.hosts.values() if host.routes)
+    dangling = ir.Forward((ir.Backend("gone:80"),))
+    broken = msgspec.structs.replace(bad, routes=(msgspec.structs.replace(bad.routes[0], action=dangling),))
+    hosts = {**sound.hosts, bad.name: broken}
+    wrong = msgspec.structs.replace(sound, hosts=hosts)
+    assert wrong.problems(sound) == wrong.problems() != []
+    assert sound.problems(sound) == []
+    fewer = msgspec.structs.replace(sound, clusters={})
+    assert fewer.problems(sound) == fewer.problems() != []
 
 
 def test_endpoints_come_and_go_and_move_between_services() -> None:

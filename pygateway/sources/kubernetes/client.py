@@ -16,6 +16,7 @@ from kubernetes_asyncio.config.config_exception import ConfigException
 from pygateway import __version__
 from pygateway.aio.clock import Clock, MonotonicClock
 from pygateway.sources.kubernetes.login import Login
+from pygateway.sources.kubernetes.ways import Ways
 from pygateway.sources.source import SourceError
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Client:
         self._api = api
         self._clock = clock
         self._renewed = 0.0
+        self.ways = Ways(clock, used=login.in_pod)
         self.requests: Counter[str] = Counter()
 
     @classmethod
@@ -160,6 +162,20 @@ class Client:
         return response
 
     async def _call(self, api: Any, ask: _Ask) -> Any:
+        """The answer, by the first way on which there is a connection."""
+        *first, last = self.ways.now()
+        for way in first:
+            try:
+                return await self._call_by(way, api, ask)
+            except aiohttp.ClientSSLError:
+                raise
+            except aiohttp.ConnectionTimeoutError:
+                self.ways.leads_nowhere(way)
+            except aiohttp.ClientConnectorError as error:
+                log.debug("%s; trying another address of the API server", error)
+        return await self._call_by(last, api, ask)
+
+    async def _call_by(self, way: str, api: Any, ask: _Ask) -> Any:
         try:
             return await api.call_api(
                 ask.path,
@@ -172,6 +188,7 @@ class Client:
                 auth_settings=["BearerToken"],
                 _preload_content=False,
                 _request_timeout=ask.limits,
+                _host=way or None,
             )
         except aiohttp.ClientSSLError as error:
             # The authority's certificate may be a new one.

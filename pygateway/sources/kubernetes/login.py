@@ -40,7 +40,7 @@ class Login:
         self._clock = clock
         self._folder = folder
         in_cluster = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (folder / "token").exists()
-        self._in_pod = in_cluster and not kubeconfig
+        self.in_pod = in_cluster and not kubeconfig
         self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
         self._loader: Any = None
         self._due = 0.0
@@ -80,7 +80,9 @@ class Login:
             self._busy = False
 
     async def _fill(self, configuration: Any) -> None:
-        if self._in_pod:
+        if self.in_pod:
+            # By whichever way we come, the certificate must be that of the Service.
+            configuration.tls_server_name = os.environ["KUBERNETES_SERVICE_HOST"]
             _load_service_account(
                 configuration,
                 try_refresh_token=False,
@@ -98,4 +100,4 @@ class Login:
         configuration.api_key = {name: key.strip() for name, key in configuration.api_key.items()}
 
     def __str__(self) -> str:
-        return f"the service account in {self._folder}" if self._in_pod else f"the kubeconfig {self._kubeconfig}"
+        return f"the service account in {self._folder}" if self.in_pod else f"the kubeconfig {self._kubeconfig}"

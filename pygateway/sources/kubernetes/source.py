@@ -103,6 +103,7 @@ class KubernetesSource:
             while True:
                 await self._next_change()
                 world = self._store.world()
+                self._client.ways.learn(self._store.api_server())
                 self._tell()
                 # What comes later, a kind that is new or is read in another version, keeps nothing else waiting.
                 if world is not last and (last is not None or self._ready()):

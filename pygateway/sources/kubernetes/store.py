@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from pygateway.resources.core import Namespace
+from pygateway.resources.core import EndpointSlice, Namespace
 from pygateway.resources.meta import Ref
 from pygateway.resources.world import KINDS, KindInfo, Unusable, World
 from pygateway.sources.defaults import Registry
+from pygateway.sources.kubernetes import ways
 from pygateway.sources.kubernetes.items import Item
 from pygateway.sources.kubernetes.kinds import place
 from pygateway.sources.kubernetes.scope import Scope, label_selector
@@ -121,6 +122,11 @@ class Store:
             resource_version=record.resource_version,
             status=record.status,
         )
+
+    def api_server(self) -> EndpointSlice | None:
+        """Where the API server says that it is, whatever the scope."""
+        record = self._tables["endpoint_slices"].find(ways.NAMESPACE, ways.NAME)
+        return record.value if record is not None else None
 
     def serves(self, group: str, kind: str) -> bool:
         return _FIELDS.get((group, kind), "") in self._versions
