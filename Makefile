@@ -59,7 +59,7 @@ contracts: $(PLAIN)/.installed ## import-linter: who may import whom
 bench: ## pygateway, nginx, HAProxy and Envoy side by side; about six minutes (BENCH_ARGS=…)
 	@$(BENCH_PYTHON) -m benchmarks.run $(BENCH_ARGS)
 
-bench-scale: ## 5,000 Services and 10,000 routes in a real API server; about eight minutes (SCALE_ARGS=…)
+bench-scale: ## 5,000 Services and 10,000 routes in a real API server; about seven minutes (SCALE_ARGS=…)
 	@$(BENCH_PYTHON) -m benchmarks.scale $(SCALE_ARGS)
 
 bench-smoke: ## a minute of it, to see that it runs; no bars

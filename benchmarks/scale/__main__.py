@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
         results = measure(plan)
     results["machine"] = machine.describe()
-    results["form"] = "plain" if options.plain else "compiled"
+    results["form"] = "compiled" if install.is_compiled(command.parent.parent) else "plain"
     results["shared"] = options.shared
     results["bars"] = bars.as_dicts(report.bars(results))
     return results

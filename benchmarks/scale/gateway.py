@@ -111,6 +111,11 @@ def value(found: Samples, name: str) -> float:
     raise NotPossibleError(f"/metrics has no {name}")
 
 
+def total(found: Samples, name: str) -> float:
+    """All samples of that name, added up."""
+    return sum(number for each, _, number in found if each == name)
+
+
 def requests_by_verb(found: Samples) -> dict[str, int]:
     """Requests to the API server so far."""
     counts: Counter[str] = Counter()

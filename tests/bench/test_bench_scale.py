@@ -105,6 +105,7 @@ def test_metrics_are_read_with_their_labels() -> None:
     found = gateway.samples(text)
     assert gateway.value(found, "pygateway_statuses_waiting") == 3
     assert gateway.requests_by_verb(found) == {"get": 1, "list": 13}
+    assert gateway.total(found, "pygateway_api_requests_total") == 14
     with pytest.raises(NotPossibleError, match="no pygateway_leader"):
         gateway.value(found, "pygateway_leader")
 
