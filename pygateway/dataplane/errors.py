@@ -71,6 +71,8 @@ CONNECT_TIMEOUT: Final = ProxyError("connect-timeout", UPSTREAM, 504, "UC", UNSE
 UPSTREAM_RESET: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
 UPSTREAM_SILENT: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
 """The same before a byte of the answer: on a kept connection the usual race with a backend that closes it."""
+UPSTREAM_REFUSED: Final = ProxyError("upstream-refused", UPSTREAM, 503, "UR", UNSENT)
+"""HTTP/2: the backend says that it has not looked at the request (RFC 9113 section 8.7)."""
 TUNNEL_TIMEOUT: Final = ProxyError("tunnel-timeout", DOWNSTREAM, 0, "TI")
 
 

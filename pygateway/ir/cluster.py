@@ -10,6 +10,13 @@ class Balancer(enum.StrEnum):
     LEAST_REQUEST = "least-request"
 
 
+class Protocol(enum.StrEnum):
+    """What endpoints speak, in clear text."""
+
+    HTTP1 = "http/1.1"
+    H2C = "h2c"
+
+
 class PassiveHealth(msgspec.Struct, frozen=True, array_like=True):
     """Ejection by observed failures: after `failures` in a row (connection faults, and answers in `codes`) an
     endpoint rests `base` seconds, longer each time up to `maximum`; never more than `share` of the endpoints at once,
@@ -33,6 +40,7 @@ class Cluster(msgspec.Struct, frozen=True, array_like=True):
     max_age: float = 0.0
     """How old a connection may get before it is not used again; 0 = any age."""
     passive: PassiveHealth = PassiveHealth()
+    protocol: Protocol = Protocol.HTTP1
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):

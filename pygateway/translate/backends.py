@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
+from pygateway import ir
 from pygateway.resources.core import Service, ServicePort
 from pygateway.translate.result import Problem
 
-# What a backend speaks that HTTP/1.1 in clear text is not (KEP-3726, and the names that others use).
-_FOREIGN: Final = frozenset(
-    ("kubernetes.io/h2c", "kubernetes.io/wss", "h2c", "http2", "h2", "grpc", "grpcs", "https", "wss", "tls")
-)
+# KEP-3726, and the names that others use.
+_H2C: Final = frozenset(("kubernetes.io/h2c", "h2c", "grpc"))
+_FOREIGN: Final = frozenset(("kubernetes.io/wss", "http2", "h2", "grpcs", "https", "wss", "tls"))
+"""What is neither HTTP/1.1 nor HTTP/2 in clear text, or may not be."""
 
 
 def resolve(
@@ -42,3 +43,9 @@ def port_of(service: Service, port: int | str) -> ServicePort | None:
         if one.protocol == "TCP" and port == (one.port if isinstance(port, int) else one.name):
             return one
     return None
+
+
+def protocol_of(port: ServicePort | None) -> ir.Protocol:
+    """What is spoken behind a Service port."""
+    named = port is not None and (port.app_protocol or "").lower() in _H2C
+    return ir.Protocol.H2C if named else ir.Protocol.HTTP1

@@ -14,7 +14,7 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.core import EndpointSlice, Service, SliceEndpoint, TargetRef
 from pygateway.resources.world import World
-from pygateway.translate.backends import port_of
+from pygateway.translate.backends import port_of, protocol_of
 from pygateway.translate.memo import same
 
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
@@ -50,6 +50,7 @@ class UpstreamsBuilder:
         if world.services is not self._services:
             before, self._services = self._services, world.services
             changed.update(key for key in self._clusters_of if before.get(key) is not world.services[key])
+        self._take_protocols(changed)
         endpoints = self._result.endpoints
         updates = {name: made for name, made in self._members(changed) if made is not endpoints[name]}
         if updates:
@@ -82,6 +83,18 @@ class UpstreamsBuilder:
         endpoints = {name: before.endpoints.get(name) or ir.Endpoints(name) for name in names}
         self._result = Upstreams(clusters, endpoints)
         return {_service(name) for name in clusters if name not in before.clusters}
+
+    def _take_protocols(self, services: Iterable[str]) -> None:
+        """What the clusters of these Services speak."""
+        clusters = self._result.clusters
+        updates: dict[str, ir.Cluster] = {}
+        for key in services:
+            for name in self._clusters_of.get(key, ()):
+                protocol = protocol_of(port_of(self._services[key], int(name.rpartition(":")[2])))
+                if clusters[name].protocol is not protocol:
+                    updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol)
+        if updates:
+            self._result = Upstreams({**clusters, **updates}, self._result.endpoints)
 
     def _take_slices(self, slices: Mapping[str, EndpointSlice]) -> set[str]:
         """The Services whose slices are not those of before."""

@@ -209,6 +209,7 @@ class Connection(Sending):
             self.send_reset(number, fault.code)
         else:
             self.reset(channel, fault.code)
+            self.forget(channel)
             self.on_fault(channel, fault)
 
     def spend_reset(self) -> None:

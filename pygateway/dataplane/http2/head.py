@@ -5,18 +5,20 @@ What makes a message malformed (section 8.1.1) is a `StreamFault`; what is well-
 the tables of HPACK, so that for a repeated field one comparison is left.
 """
 
+from http import HTTPStatus
 from typing import Final
 
 from pygateway.dataplane.http1 import names
 from pygateway.dataplane.http1.body import may_be_trailer
 from pygateway.dataplane.http1.errors import BadMessage
-from pygateway.dataplane.http1.fields import FIELD_TEXT
+from pygateway.dataplane.http1.fields import FIELD_TEXT, length_of
 from pygateway.dataplane.http1.head import consume, method_of, set_target
 from pygateway.dataplane.http1.limits import Limits
 from pygateway.dataplane.http1.names import (
     CONNECTION,
     CONTENT_LENGTH,
     COOKIE,
+    DATE,
     EXPECT,
     HOST,
     KEPT,
@@ -28,6 +30,7 @@ from pygateway.dataplane.http1.names import (
     USER_AGENT,
 )
 from pygateway.dataplane.http1.request import RequestHead
+from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http1.target import host_of
 from pygateway.dataplane.http2.errors import PROTOCOL_ERROR, StreamFault
 from pygateway.dataplane.http2.hpack import UNSEEN, Field
@@ -51,6 +54,8 @@ _PSEUDO: Final[dict[bytes, int]] = {
 }
 _NAME: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _OF_HTTP_1: Final = frozenset([b"keep-alive", b"proxy-connection", b"http2-settings"])
+_REASONS: Final[dict[int, bytes]] = {status.value: status.phrase.encode() for status in HTTPStatus}
+"""For clients of HTTP/1.1: HTTP/2 has no reason phrases."""
 _BLANKS: Final = b" \t"
 _NONE: Final = b"\0"
 """No value that a field can have."""
@@ -206,6 +211,78 @@ def _set_body(request: RequestHead, end: bool) -> None:
     elif request.content_length < 0:
         # As in HTTP/1.1 a chunked body: its length is told by its end.
         request.chunked = True
+
+
+def response_head(fields: list[Field], end: bool, method: str, over: bool, limits: Limits) -> ResponseHead:
+    """The response to a `method` request that a header block is, informational ones included; `end`: nothing follows.
+
+    Raises StreamFault.
+    """
+    if over or len(fields) > limits.headers:
+        raise StreamFault(PROTOCOL_ERROR, "header-bytes")
+    if not fields or fields[0].name != b":status":
+        raise StreamFault(PROTOCOL_ERROR, "missing-status")
+    status = _status(fields[0].value)
+    head = ResponseHead(status, _REASONS.get(status, b""), 1)
+    lines: list[bytes] = []
+    seen = 0
+    for field in fields[1:]:
+        kind = field.kind
+        if kind == UNSEEN:
+            kind = _learn_response(field, limits)
+        if kind == PLAIN:
+            lines.append(field.line)
+            continue
+        if kind & seen and not kind & REPEATABLE:
+            raise StreamFault(PROTOCOL_ERROR, names.repeated(field.name))
+        seen |= kind
+        if kind == CONTENT_LENGTH:
+            head.content_length = _length(field.value)
+        elif kind >= KEPT:
+            lines.append(field.line)
+    head.lines = lines
+    head.has_date = seen & DATE != 0
+    _set_response_body(head, end, method)
+    return head
+
+
+def _set_response_body(head: ResponseHead, end: bool, method: str) -> None:
+    status = head.status
+    if status < 200 or status in (204, 304) or method == "HEAD":
+        head.has_body = False
+        if status < 200 or status == 204:
+            head.content_length = -1
+    elif end:
+        if head.content_length > 0:
+            raise StreamFault(PROTOCOL_ERROR, "content-length-differs")
+        head.content_length = 0
+    elif head.content_length < 0:
+        head.chunked = True
+
+
+def _status(value: bytes) -> int:
+    if len(value) != 3 or not value.isdigit() or value[0] == 0x30 or value == b"101":
+        raise StreamFault(PROTOCOL_ERROR, "bad-status")
+    return int(value)
+
+
+def _length(value: bytes) -> int:
+    try:
+        return length_of(value)
+    except BadMessage as fault:
+        raise StreamFault(PROTOCOL_ERROR, fault.reason) from None
+
+
+def _learn_response(field: Field, limits: Limits) -> int:
+    name = field.name
+    check_field(name, field.value)
+    if len(field.line) > limits.header_line:
+        raise StreamFault(PROTOCOL_ERROR, "header-line")
+    kind = names.RESPONSE_NAMES.get(name, -1)
+    if kind < 0:
+        kind = names.learn(name, True)
+    field.kind = kind
+    return kind
 
 
 def trailers(fields: list[Field], over: bool, limits: Limits) -> list[bytes]:

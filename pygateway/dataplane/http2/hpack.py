@@ -281,6 +281,14 @@ class Encoder:
             else:
                 out.append(self._new(line))
 
+    def add_once(self, name: bytes, value: bytes, out: list[bytes]) -> None:
+        """A field that is new each time: it goes into no memory. The name is in lower case."""
+        index = _STATIC_NAMES.get(name, 0)
+        out.append(encode_integer(index, 0x0F, 0))
+        if not index:
+            out.append(encode_string(name))
+        out.append(encode_string(value))
+
     def _new(self, line: bytes) -> bytes:
         coded = CODED.get(line)
         if coded is None:

@@ -29,6 +29,7 @@ class Cluster:
     _idle_timeout: float
     _max_age: float
     _max_idle: int
+    _http2: bool
 
     def __init__(self, name: str, wheel: Wheel, max_idle: int) -> None:
         self.name = name
@@ -46,6 +47,7 @@ class Cluster:
         self._idle_timeout = policy.idle_timeout
         self._max_age = policy.max_age
         self._max_idle = max_idle
+        self._http2 = False
 
     def configure(self, policy: ir.Cluster) -> None:
         """Take a new policy; connections and the members' state stay."""
@@ -56,6 +58,7 @@ class Cluster:
         self.connect_timeout = policy.connect_timeout
         self._idle_timeout = policy.idle_timeout
         self._max_age = policy.max_age
+        self._http2 = policy.protocol is ir.Protocol.H2C
         self.outliers.configure(policy.passive)
         for peer in self.members:
             self._apply(peer)
@@ -84,7 +87,7 @@ class Cluster:
         return self.opened > 0 or bool(self.failures.counts)
 
     def counters(self) -> ClusterCounters:
-        idle = sum(len(peer.idle) for peer in self.members)
+        idle = sum(len(peer.idle) + len(peer.shared) for peer in self.members)
         active = sum(peer.active for peer in self.members)
         return ClusterCounters(
             self.name, active, idle, self.opened, self.reused, self.retries, self.outliers.ejected,
@@ -95,3 +98,4 @@ class Cluster:
         peer.max_idle = self._max_idle
         peer.idle_timeout = self._idle_timeout
         peer.max_age = self._max_age
+        peer.speak(self._http2)

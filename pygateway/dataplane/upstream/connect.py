@@ -1,18 +1,26 @@
 """Opening a connection to a peer."""
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyError
 from pygateway.dataplane.framing import Stream
 from pygateway.dataplane.http1.client import ClientConnection, as_protocol
+from pygateway.dataplane.http2.client import Http2Client
 from pygateway.dataplane.upstream.peer import Opening, Peer
+
+FOLLOWERS: Final = 100
+"""Exchanges that wait for one connection of HTTP/2: what most backends take on it."""
 
 
 class Connecting(Opening):
-    """One attempt. Who loses interest calls `abandon`: a connection that comes all the same goes to the pool."""
+    """One attempt. Who loses interest calls `abandon`: a connection that comes all the same goes to the pool.
 
+    A connection of HTTP/2 is for many: who comes while one is being opened waits for it too (`followers`).
+    """
+
+    followers: list["Connecting"]
     _ctx: Context
     _peer: Peer
     _waiter: Stream | None
@@ -23,11 +31,16 @@ class Connecting(Opening):
         self._peer = peer
         self._waiter = waiter
         self._task = None
+        self.followers = []
 
     def start(self, timeout: float) -> None:
         """Begin; `timeout` in seconds, 0 = the kernel's."""
+        leader = self._leader() if self._peer.http2 else None
         self._peer.opening[self] = None
-        self._task = self._ctx.loop.create_task(self._run())
+        if leader is not None:
+            leader.followers.append(self)
+        else:
+            self._task = self._ctx.loop.create_task(self._run())
         if timeout > 0.0:
             self._ctx.wheel.watch(self, self._ctx.wheel.now + timeout)
 
@@ -42,17 +55,35 @@ class Connecting(Opening):
         self._ctx.loop.call_soon(self._cancel, CONNECT_FAILED)
 
     def make(self) -> asyncio.Protocol:
+        if self._peer.http2:
+            return cast(asyncio.Protocol, Http2Client(self._ctx, self._peer))
         return as_protocol(ClientConnection(self._ctx, self._peer))
+
+    def _leader(self) -> "Connecting | None":
+        """Somebody who is opening a connection that has room for one more."""
+        for opening in self._peer.opening:
+            leader = cast(Connecting, opening)
+            if leader._task is not None and len(leader.followers) + 1 < FOLLOWERS:
+                return leader
+        return None
 
     async def _run(self) -> None:
         try:
             _, protocol = await self._ctx.loop.create_connection(self.make, self._peer.address, self._peer.port)
         except OSError:
-            self._report(CONNECT_FAILED)
+            self._done()
+            self._fail(CONNECT_FAILED)
             return
-        finally:
-            self._ctx.wheel.forget(self)
-            self._peer.opening.pop(self, None)
+        self._done()
+        made: object = protocol  # asyncio's base class is one in types only
+        if isinstance(made, Http2Client):
+            self._join(made)
+            for follower in self.followers:
+                follower._done()
+                follower._join(made)
+            return
+        for follower in self.followers:  # the endpoint's protocol was changed meanwhile
+            follower._task = self._ctx.loop.create_task(follower._run())
         connection = cast(ClientConnection, protocol)
         waiter = self._waiter
         self._waiter = None
@@ -61,10 +92,33 @@ class Connecting(Opening):
         else:
             waiter.on_connected(connection)
 
+    def _join(self, connection: Http2Client) -> None:
+        waiter = self._waiter
+        self._waiter = None
+        if waiter is not None:
+            waiter.on_connected(connection.join())
+
+    def _done(self) -> None:
+        self._ctx.wheel.forget(self)
+        self._peer.opening.pop(self, None)
+
     def _cancel(self, error: ProxyError) -> None:
+        if self.followers:
+            # Their time is not up yet: another goes on from here.
+            leader, *rest = self.followers
+            self.followers = []
+            leader.followers = rest
+            leader._task = self._ctx.loop.create_task(leader._run())
         if self._task is not None:
             self._task.cancel()
+        self._done()
         self._report(error)
+
+    def _fail(self, error: ProxyError) -> None:
+        self._report(error)
+        for follower in self.followers:
+            follower._done()
+            follower._report(error)
 
     def _report(self, error: ProxyError) -> None:
         waiter = self._waiter

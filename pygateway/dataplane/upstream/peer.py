@@ -3,6 +3,9 @@
 Reuse is decided by identity. A connection belongs to exactly one peer, and a peer is (cluster, address, port): two
 clusters never share connections, so a policy never reaches another cluster's traffic. Peers survive configuration
 changes; one that left the endpoints closes its idle connections at once and its busy ones when their exchange ends.
+
+A connection of HTTP/1.1 is either idle or somebody's; one of HTTP/2 is shared by as many exchanges as the backend
+takes.
 """
 
 from pygateway.dataplane.framing import Upstream
@@ -34,6 +37,24 @@ class Connection(Upstream):
         raise NotImplementedError
 
 
+class Shared:
+    """A backend connection that carries many exchanges at once. `created` is on the wheel's clock."""
+
+    created: float
+
+    def has_room(self) -> bool:
+        """Whether another exchange may start on it."""
+        raise NotImplementedError
+
+    def join(self) -> Upstream:
+        """A place on it for one try."""
+        raise NotImplementedError
+
+    def retire(self) -> None:
+        """No further exchange starts on it, and it closes when the last is over. It leaves the peer at once."""
+        raise NotImplementedError
+
+
 class Peer:
     """`active` counts exchanges that use or open a connection (what least request compares); `weight` >= 1.
 
@@ -48,6 +69,8 @@ class Peer:
     host: bytes
     idle: list[Connection]
     opening: dict[Opening, None]
+    http2: bool
+    shared: list[Shared]
     active: int
     failures: int
     ejected: bool
@@ -68,6 +91,8 @@ class Peer:
         self.host = self.name.encode()
         self.idle = []
         self.opening = {}
+        self.http2 = False
+        self.shared = []
         self.active = 0
         self.failures = 0
         self.ejected = False
@@ -78,14 +103,24 @@ class Peer:
         self.idle_timeout = 60.0
         self.max_age = 0.0
 
-    def take(self, wheel: Wheel) -> Connection | None:
-        """The idle connection that was used last (the likeliest to live), or None."""
+    def take(self, wheel: Wheel) -> Upstream | None:
+        """The idle connection that was used last (the likeliest to live), a place on a shared one, or None."""
+        if self.http2:
+            return self._share(wheel)
         idle = self.idle
         while idle:
             connection = idle.pop()
             if connection.free and (self.max_age <= 0.0 or wheel.now - connection.created <= self.max_age):
                 return connection
             connection.close()
+        return None
+
+    def _share(self, wheel: Wheel) -> Upstream | None:
+        for shared in list(self.shared):
+            if self.max_age > 0.0 and wheel.now - shared.created > self.max_age:
+                shared.retire()
+            elif shared.has_room():
+                return shared.join()
         return None
 
     def give_back(self, connection: Connection, wheel: Wheel) -> None:
@@ -110,9 +145,21 @@ class Peer:
         """The endpoint is gone: no further exchange goes there. Who is still connecting need not wait for the
         timeout."""
         self.removed = True
+        self.let_go()
+        for opening in self.opening:
+            opening.give_up()
+
+    def let_go(self) -> None:
+        """Keep no connection: those that are idle close now."""
         idle = self.idle
         self.idle = []
         for connection in idle:
             connection.close()
-        for opening in self.opening:
-            opening.give_up()
+        for shared in list(self.shared):
+            shared.retire()
+
+    def speak(self, http2: bool) -> None:
+        """What the endpoint speaks from now on."""
+        if http2 != self.http2:
+            self.let_go()
+            self.http2 = http2
