@@ -7,7 +7,8 @@ import pytest
 
 from pygateway import ir
 from pygateway.dataplane.http2 import frames
-from tests.dataplane.harness import Gateway, error, route, story
+from pygateway.dataplane.http2.server import Http2Connection
+from tests.dataplane.harness import Gateway, Wire, error, route, story
 from tests.http2.driver import GET, POST, SETTINGS, data, headers, ping
 from tests.http2.wire import Client, connect
 
@@ -551,3 +552,26 @@ async def test_rapid_resets_end_the_connection_and_leave_nothing_behind() -> Non
         await client.expect_close()
         assert gateway.plane.ctx.requests == 0
         assert gateway.plane.counters().limits["http2_resets"] == 1
+
+
+@story
+async def test_a_connection_that_is_one_of_http_2_from_its_first_byte() -> None:
+    """As after ALPN: no HTTP/1.1 comes before."""
+    async with Gateway((), max_connections=1) as gateway:
+        port = gateway.plane._ports[gateway.port]
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: Http2Connection(gateway.plane.ctx, port),  # type: ignore[arg-type,return-value]
+            "127.0.0.1",
+        )
+        clients = []
+        for _ in range(2):
+            wire = Wire(*await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1]))
+            gateway.clients.append(wire)
+            clients.append(Client(wire))
+            await clients[-1].say(frames.PREFACE, SETTINGS, get(1))
+        assert (await clients[0].answer(1))[0][":status"] == "404"
+        assert await clients[1].hear() == "GOAWAY 0 ENHANCE_YOUR_CALM"
+        assert gateway.plane.ctx.accepted == 2
+        assert gateway.plane.counters().limits == {"max_connections": 1}
+        server.close()

@@ -196,7 +196,7 @@ class ServerConnection(Answering):
         self.ctx.wheel.forget(self)
         self.port.connections.pop(self, None)
         if transport is not None:
-            Http2Connection(self.ctx, self.port, self.forwarding).take_over(transport, data, self._closing)
+            Http2Connection(self.ctx, self.port).take_over(transport, self.forwarding, data)
 
     def _on_part_of_head(self, data: bytes, checked: int) -> None:
         incomplete(data, self.ctx.config.limits, checked)

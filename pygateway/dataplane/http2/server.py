@@ -1,7 +1,7 @@
 """The client's side of HTTP/2: one connection, an exchange for each stream.
 
 It begins where the first bytes of a connection are the preface (`take_over`, from `http1.server`), or where ALPN has
-chosen `h2` (the same call, with no data yet). Its end: a gentle GOAWAY, which names every stream that may still come;
+chosen `h2` (`connection_made`, from whoever ends TLS). Its end: a gentle GOAWAY, which names every stream that may still come;
 half a second later the final one; closed when the last stream is.
 """
 
@@ -19,6 +19,7 @@ from pygateway.dataplane.http2.answers import error_lines, plain_block
 from pygateway.dataplane.http2.channel import Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import (
+    ENHANCE_YOUR_CALM,
     NO_ERROR,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
@@ -65,11 +66,11 @@ class Http2Connection(Connection):
     _blocked_at: float
     _final_at: float
 
-    def __init__(self, ctx: Context, port: Port, forwarding: Forwarding) -> None:
+    def __init__(self, ctx: Context, port: Port) -> None:
         super().__init__(ctx.config.http2, ctx.wheel, _STATIC, ctx.config.limits.header_bytes)
         self.ctx = ctx
         self.port = port
-        self.forwarding = forwarding
+        self.forwarding = port.unknown
         self._transport = None
         self._write = _unconnected
         self._preface = PREFACE
@@ -80,12 +81,17 @@ class Http2Connection(Connection):
         self._blocked_at = NEVER
         self._final_at = NEVER
 
-    def take_over(self, transport: asyncio.Transport, data: bytes, leaving: bool) -> None:
-        """Go on with a connection that was counted already; `data` came on it, `leaving`: its port was given up."""
+    def take_over(self, transport: asyncio.Transport, forwarding: Forwarding, data: bytes) -> None:
+        """Go on with a connection that was counted already; `data` came on it."""
+        self.forwarding = forwarding
+        transport.set_protocol(cast(asyncio.BaseProtocol, self))
+        self._begin(transport)
+        self.data_received(data)
+
+    def _begin(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._write = transport.write
         self.port.connections[self] = None
-        transport.set_protocol(cast(asyncio.BaseProtocol, self))
         limits = self.limits
         self._out.append(
             frames.settings(
@@ -98,13 +104,24 @@ class Http2Connection(Connection):
         )
         if limits.connection_window > frames.INITIAL_WINDOW:
             self._out.append(frames.window_update(0, limits.connection_window - frames.INITIAL_WINDOW))
+        self.flush()
         self._idle_at = self.ctx.wheel.now + self.ctx.config.header_timeout
         self._arm()
-        if leaving:
+        if self.port.left:
             self.drain()
-        self.data_received(data)
 
     # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """A new connection, which is one of HTTP/2 from its first byte."""
+        ctx = self.ctx
+        ctx.accepted += 1
+        ctx.connections += 1
+        self.forwarding = self.port.forwarding(transport.get_extra_info("peername"))
+        self._begin(transport)
+        limit = ctx.config.max_connections
+        if limit > 0 and ctx.connections > limit:
+            self.fail(ConnectionFault(ENHANCE_YOUR_CALM, "max_connections"))
 
     def data_received(self, data: bytes) -> None:
         if self.over:
