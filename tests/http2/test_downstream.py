@@ -1,6 +1,9 @@
 """Clients of HTTP/2 before backends of HTTP/1.1: dialogues on both wires."""
 
 import asyncio
+import base64
+import contextlib
+import hashlib
 import socket
 
 import pytest
@@ -255,7 +258,8 @@ MALFORMED: dict[str, tuple[tuple[str, str], ...]] = {
     "bad-path  ": (*GET[:2], (":path", "http://b/"), GET[3]),
     "content-length-differs": (*GET, ("content-length", "1")),
     "connect-with-path": ((":method", "CONNECT"), *GET[1:]),
-    "protocol-not-enabled": ((":method", "CONNECT"), (":protocol", "websocket"), *GET[1:]),
+    "protocol-without-connect": (*GET, (":protocol", "websocket")),
+    "connect-with-a-body": ((":method", "CONNECT"), (":protocol", "websocket"), *GET[1:]),
 }
 
 
@@ -287,6 +291,7 @@ REFUSED: dict[tuple[int, str], tuple[tuple[str, str], ...]] = {
     (417, "unknown-expectation"): (*GET, ("expect", "x")),
     (431, "headers"): (*GET, *((f"x{n}", "y") for n in range(100))),
     (501, "connect"): ((":method", "CONNECT"), GET[3]),
+    (501, "unknown-protocol"): ((":method", "CONNECT"), (":protocol", "masque"), *GET[1:]),
 }
 
 
@@ -575,3 +580,113 @@ async def test_a_connection_that_is_one_of_http_2_from_its_first_byte() -> None:
         assert gateway.plane.ctx.accepted == 2
         assert gateway.plane.counters().limits == {"max_connections": 1}
         server.close()
+
+
+# WebSocket: extended CONNECT (RFC 8441).
+
+CONNECT = ((":method", "CONNECT"), (":protocol", "websocket"), *GET[1:], ("sec-websocket-version", "13"))
+
+
+async def tunnel(gateway: Gateway) -> tuple[Client, Wire]:
+    """Both ends of a WebSocket that stands."""
+    client = await connect(gateway, headers(1, *CONNECT, end=False))
+    backend = await gateway.accept()
+    await backend.expect_request("GET / HTTP/1.1")
+    assert (backend.field("upgrade"), backend.field("connection")) == ("websocket", "Upgrade")
+    await switch(backend)
+    assert await client.hear() == "HEADERS 1 :status=200 sec-websocket-protocol=p"
+    return client, backend
+
+
+async def switch(backend: Wire) -> None:
+    key = (backend.field("sec-websocket-key") or "").encode()
+    digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    accept = base64.b64encode(digest).decode()
+    lines = ("Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept}")
+    await backend.send("HTTP/1.1 101 Switching Protocols", *lines, "Sec-WebSocket-Protocol: p")
+
+
+@story
+async def test_a_websocket_is_a_stream() -> None:
+    async with Gateway() as gateway:
+        client, backend = await tunnel(gateway)
+        await client.say(data(1, b"ping"))
+        assert await backend.exactly(4) == b"ping"
+        await backend.send(body=b"pong")
+        assert await client.hear() == "DATA 1 b'pong'"
+        await client.say(data(1, b"bye", end=True))
+        assert await backend.exactly(3) == b"bye"
+        assert await backend.reader.read(-1) == b""
+        await backend.send(body=b"bye")
+        backend.close()
+        assert await client.hear() == "DATA 1 b'bye'"
+        assert await client.hear() == "DATA 1 end b''"
+        (line,) = await gateway.logged()
+        assert (line["status"], line["flag"], line["protocol"]) == (101, "", "HTTP/2")
+        await client.say(get(3))
+        assert await (await gateway.accept()).expect_request("GET / HTTP/1.1")
+
+
+@story
+async def test_what_comes_before_the_tunnel_stands_waits() -> None:
+    async with Gateway() as gateway:
+        client = await connect(gateway, headers(1, *CONNECT, end=False), data(1, b"early"))
+        backend = await gateway.accept()
+        await backend.read_head()
+        await asyncio.sleep(0.01)
+        await client.say(data(1, b" bird"))
+        await switch(backend)
+        await client.hear()
+        assert await backend.exactly(10) == b"early bird"
+
+
+@story
+async def test_an_upgrade_that_is_refused_or_forged_is_no_tunnel() -> None:
+    async with Gateway() as gateway:
+        client = await connect(gateway, headers(1, *CONNECT, end=False))
+        backend = await gateway.accept()
+        await backend.read_head()
+        await backend.send("HTTP/1.1 403 Forbidden", "Content-Length: 2", body=b"no")
+        assert (await client.answer(1))[0][":status"] == "403"
+        assert await client.hear() == "RST_STREAM 1 NO_ERROR"
+        for answer in (
+            ("HTTP/1.1 200 OK", "Content-Length: 0"),
+            ("HTTP/1.1 101 X", "Upgrade: websocket", "Connection: upgrade"),
+        ):
+            stream = 3 if answer[0].endswith("OK") else 5
+            await client.say(headers(stream, *CONNECT, end=False))
+            if stream == 3:
+                await backend.read_head()
+            await backend.send(*answer) if stream == 3 else await _forge(gateway, answer)
+            assert (await client.answer(stream))[0][":status"] == "502"
+            assert await client.hear() == f"RST_STREAM {stream} NO_ERROR"
+        assert [line["status"] for line in await gateway.logged(3)] == [403, 502, 502]
+
+
+async def _forge(gateway: Gateway, answer: tuple[str, ...]) -> None:
+    for backend in gateway.backends[0]._wires:
+        with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(0.3):
+                await backend.reader.readuntil(b"\r\n\r\n")
+                await backend.send(*answer)
+                return
+
+
+@story
+async def test_a_tunnel_has_an_idle_limit_and_ends_with_its_client() -> None:
+    async with Gateway(tunnel_idle_timeout=300, body_timeout=10) as gateway:
+        client, backend = await tunnel(gateway)
+        await gateway.pass_time(200)
+        await client.say(data(1, b"x"))
+        assert await backend.exactly(1) == b"x"
+        await gateway.pass_time(200)
+        await client.expect_silence()
+        await gateway.pass_time(101)
+        assert await client.hear() == "RST_STREAM 1 INTERNAL_ERROR"
+        await backend.expect_close()
+    async with Gateway() as gateway:
+        client, backend = await tunnel(gateway)
+        await client.say(frames.rst_stream(1, 8))
+        await backend.expect_close()
+        assert (await gateway.logged())[0]["flag"] == ""
+        assert gateway.plane.ctx.requests == 0

@@ -122,7 +122,7 @@ def request_head(  # noqa: PLR0912, PLR0915 - in one piece: every head goes thro
         request.authority = authority
     elif not request.authority:
         raise BadMessage(400, "missing-host")
-    if seen & (CONTENT_LENGTH | EXPECT) or not end:
+    if seen & (CONTENT_LENGTH | EXPECT) or not end or request.upgrade:
         request.framed = True
         _set_body(request, end)
     return request
@@ -192,9 +192,12 @@ def _set_pseudo(request: RequestHead, method: bytes, scheme: bytes, path: bytes,
         raise StreamFault(PROTOCOL_ERROR, "missing-method")
     if method == b"CONNECT" and protocol is _NONE and (path is not _NONE or scheme is not _NONE):
         raise StreamFault(PROTOCOL_ERROR, "connect-with-path")
-    if protocol is not _NONE:
-        raise StreamFault(PROTOCOL_ERROR, "protocol-not-enabled")
-    request.method = method_of(method)
+    if protocol is _NONE:
+        request.method = method_of(method)
+    elif method == b"CONNECT":
+        _set_protocol(request, protocol)
+    else:
+        raise StreamFault(PROTOCOL_ERROR, "protocol-without-connect")
     if scheme is _NONE or path is _NONE or not path:
         raise StreamFault(PROTOCOL_ERROR, "missing-pseudo-field")
     if scheme != b"http" and scheme != b"https":
@@ -204,8 +207,19 @@ def _set_pseudo(request: RequestHead, method: bytes, scheme: bytes, path: bytes,
     set_target(request, path)
 
 
+def _set_protocol(request: RequestHead, protocol: bytes) -> None:
+    """Extended CONNECT (RFC 8441): what is an upgrade of a GET in HTTP/1.1 (RFC 6455) is this here."""
+    if protocol != b"websocket":
+        raise BadMessage(501, "unknown-protocol")
+    request.method = "GET"
+    request.upgrade = "websocket"
+
+
 def _set_body(request: RequestHead, end: bool) -> None:
-    if end:
+    if request.upgrade:
+        if request.content_length >= 0 or end:
+            raise StreamFault(PROTOCOL_ERROR, "connect-with-a-body")
+    elif end:
         if request.content_length > 0:
             raise StreamFault(PROTOCOL_ERROR, "content-length-differs")
     elif request.content_length < 0:

@@ -1,8 +1,8 @@
 """The client's side of HTTP/2: one connection, an exchange for each stream.
 
 It begins where the first bytes of a connection are the preface (`take_over`, from `http1.server`), or where ALPN has
-chosen `h2` (`connection_made`, from whoever ends TLS). Its end: a gentle GOAWAY, which names every stream that may still come;
-half a second later the final one; closed when the last stream is.
+chosen `h2` (`connection_made`, from whoever ends TLS). Its end: a gentle GOAWAY, which names every stream that may
+still come; half a second later the final one; closed when the last stream is.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from pygateway.dataplane.http2.frames import PREFACE
 from pygateway.dataplane.http2.head import request_head, trailers
 from pygateway.dataplane.http2.hpack import Field, static_table
 from pygateway.dataplane.http2.states import CLOSED
-from pygateway.dataplane.http2.stream import Http2Stream
+from pygateway.dataplane.http2.stream import NO_TUNNEL, SWITCHED, Http2Stream
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.wheel import NEVER
 
@@ -99,6 +99,7 @@ class Http2Connection(Connection):
                     (frames.MAX_CONCURRENT_STREAMS, limits.max_streams),
                     (frames.INITIAL_WINDOW_SIZE, limits.stream_window),
                     (frames.MAX_HEADER_LIST_SIZE, self.ctx.config.limits.header_bytes),
+                    (frames.ENABLE_CONNECT_PROTOCOL, 1),
                 ]
             )
         )
@@ -222,7 +223,7 @@ class Http2Connection(Connection):
         stream.begin(Exchange(ctx, self.port, stream, head), end)
 
     def _on_trailers(self, channel: Channel, fields: list[Field], end: bool) -> None:
-        if not end:
+        if not end or cast(Http2Stream, channel.owner).tunnel != NO_TUNNEL:
             raise StreamFault(PROTOCOL_ERROR, "headers-in-the-body")
         if channel.length >= 0 and channel.got != channel.length:
             raise StreamFault(PROTOCOL_ERROR, "content-length-differs")
@@ -239,12 +240,18 @@ class Http2Connection(Connection):
 
     def on_data(self, channel: Channel, data: bytes) -> None:
         stream = cast(Http2Stream, channel.owner)
+        if stream.tunnel != NO_TUNNEL:
+            stream.on_tunnel_data(data)
+            return
         stream.moved(len(data))
         if stream.exchange is not None:
             stream.exchange.on_request_data(data)
 
     def on_end(self, channel: Channel) -> None:
         stream = cast(Http2Stream, channel.owner)
+        if stream.tunnel != NO_TUNNEL:
+            stream.on_tunnel_end()
+            return
         stream.arrived()
         if stream.exchange is not None:
             stream.exchange.on_request_end([])
@@ -278,8 +285,12 @@ class Http2Connection(Connection):
 
     def on_closed(self, channel: Channel) -> None:
         owner = channel.owner
-        if owner is not None and owner.slot >= 0:
-            self.ctx.wheel.forget(owner)
+        if owner is not None:
+            if owner.slot >= 0:
+                self.ctx.wheel.forget(owner)
+            stream = cast(Http2Stream, owner)
+            if stream.tunnel == SWITCHED:
+                stream.on_tunnel_closed()
         if self.streams:
             return
         if self._ending == _LAST:

@@ -1,7 +1,24 @@
-"""A client's stream of HTTP/2, as the exchange knows it."""
+"""A client's stream of HTTP/2, as the exchange knows it.
+
+An extended CONNECT (RFC 8441) is a tunnel: the exchange sees the GET with an upgrade that it would be in HTTP/1.1, and
+once the backend has agreed the stream's DATA are the tunnel's bytes.
+"""
+
+import base64
+import hashlib
+import os
+from typing import Final
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.errors import BODY_TIMEOUT, SEND_TIMEOUT, ProxyError, body
+from pygateway.dataplane.errors import (
+    BODY_TIMEOUT,
+    CLIENT_GONE,
+    SEND_TIMEOUT,
+    TUNNEL_TIMEOUT,
+    ProxyError,
+    bad_response,
+    body,
+)
 from pygateway.dataplane.exchange import Exchange
 from pygateway.dataplane.framing import Downstream
 from pygateway.dataplane.hopbyhop import Forwarding
@@ -13,14 +30,23 @@ from pygateway.dataplane.http2.errors import INTERNAL_ERROR, NO_ERROR
 from pygateway.dataplane.http2.states import CLOSED, HALF_REMOTE, OPEN
 from pygateway.dataplane.wheel import NEVER
 
+NO_TUNNEL: Final = 0
+ASKED: Final = 1
+SWITCHED: Final = 2
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_ACCEPT: Final = b"sec-websocket-accept"
+
 
 class Http2Stream(Downstream):
-    """`exchange` is None before it begins and after its end."""
+    """`exchange` is None before it begins and after its end. `early` came for a tunnel before it was one."""
 
     ctx: Context
     exchange: Exchange | None
     connection: Connection
     channel: Channel
+    tunnel: int
+    early: list[bytes]
+    _accept: bytes
     _head_only: bool
     _stalled: bool
     _sent_before: int
@@ -33,6 +59,9 @@ class Http2Stream(Downstream):
         self.exchange = None
         self.connection = connection
         self.channel = channel
+        self.tunnel = NO_TUNNEL
+        self.early = NO_LINES
+        self._accept = b""
         self._head_only = False
         self._stalled = False
         self._sent_before = 0
@@ -44,10 +73,22 @@ class Http2Stream(Downstream):
         self.exchange = exchange
         self._head_only = exchange.head.method == "HEAD"
         self.bytes_in = self.channel.bytes_in
+        if exchange.head.upgrade:
+            self._ask(exchange)
+            return
         if not end:
             self._body_started = self.ctx.wheel.now
             self.moved(0)
         exchange.start(b"", end)
+
+    def _ask(self, exchange: Exchange) -> None:
+        """The handshake of HTTP/1.1 has a key, that of HTTP/2 none: the gateway makes one (RFC 8441 section 5)."""
+        self.tunnel = ASKED
+        key = base64.b64encode(os.urandom(16))
+        self._accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+        head = exchange.head
+        head.lines = [*head.lines, b"Sec-WebSocket-Key: " + key]
+        exchange.start(b"", True)
 
     # Called by the exchange.
 
@@ -62,6 +103,9 @@ class Http2Stream(Downstream):
         if channel.state == CLOSED:
             return
         connection = self.connection
+        if self.tunnel == ASKED and 200 <= head.status < 300:
+            self._not_switched("not-upgraded")  # a 2xx would tell the client that the tunnel stands
+            return
         has_body = head.has_body and not self._head_only
         if not has_body:
             data = b""
@@ -75,6 +119,8 @@ class Http2Stream(Downstream):
         if not self._head_only and self.channel.state != CLOSED:
             self.connection.send_data(self.channel, data, False)
             self._flush()
+            if self.tunnel == SWITCHED:
+                self._tunnel_moved()
 
     def send_end(self, trailers: list[bytes]) -> None:
         if self.channel.state != CLOSED:
@@ -82,7 +128,45 @@ class Http2Stream(Downstream):
             self._flush()
 
     def send_switch(self, head: ResponseHead) -> None:
-        raise NotImplementedError  # nobody asks for an upgrade in HTTP/2
+        channel = self.channel
+        if channel.state == CLOSED:
+            return
+        accepted = b""
+        lines: list[bytes] = []
+        for line in head.lines:
+            name, _, value = line.partition(b": ")
+            if name.lower() == _ACCEPT:
+                accepted = value
+            else:
+                lines.append(line)
+        if accepted != self._accept:
+            self._not_switched("websocket-accept")
+            return
+        self.tunnel = SWITCHED
+        self.connection.send_headers(channel, plain_block(self.connection.encoder, 200, lines), False)
+        self._flush()
+        self._tunnel_moved()
+        early = self.early
+        self.early = NO_LINES
+        if early and self.exchange is not None:
+            self.exchange.on_request_data(b"".join(early))
+        self.resume()
+        if channel.state == HALF_REMOTE and self.exchange is not None:
+            self.exchange.on_tunnel_end(True)
+
+    def _not_switched(self, reason: str) -> None:
+        error = bad_response(reason)
+        if self.exchange is not None:
+            self.exchange.status = error.status
+            self.exchange.flag = error.flag
+            self.exchange.reason = error.kind
+        self.tunnel = NO_TUNNEL
+        self.answer(error)
+
+    def _tunnel_moved(self) -> None:
+        limit = self.ctx.config.tunnel_idle_timeout
+        if limit > 0.0:
+            self.ctx.wheel.watch(self, self.ctx.wheel.now + limit)
 
     def send_tunnel_end(self) -> None:
         self.send_end(NO_LINES)
@@ -113,8 +197,12 @@ class Http2Stream(Downstream):
             self._flush()
 
     def close(self) -> None:
-        if self.channel.state != CLOSED:
+        self.exchange = None
+        if self.channel.state == OPEN or self.channel.state == HALF_REMOTE:
             self.send_end(NO_LINES)
+        elif self.channel.state != CLOSED:
+            self.connection.reset(self.channel, NO_ERROR)
+            self._flush()
 
     def pause(self) -> None:
         self.connection.pause(self.channel)
@@ -135,6 +223,8 @@ class Http2Stream(Downstream):
         """The answer is written whole. What is missing of the request is not wanted any more (RFC 9113 section 8.1)."""
         self.bytes_out = self.channel.bytes_out
         exchange = self.exchange
+        if self.tunnel == SWITCHED and exchange is not None:
+            return  # one direction of it
         self.exchange = None
         if exchange is not None:
             exchange.on_sent()
@@ -146,6 +236,26 @@ class Http2Stream(Downstream):
         self.bytes_out = self.channel.bytes_out
         if self.exchange is not None:
             self.exchange.on_client_error(error)
+
+    def on_tunnel_data(self, data: bytes) -> None:
+        """Bytes for the tunnel, which may not be one yet."""
+        if self.tunnel == ASKED:
+            self.early = [*self.early, data]
+            self.pause()
+            return
+        self._tunnel_moved()
+        if self.exchange is not None:
+            self.exchange.on_request_data(data)
+
+    def on_tunnel_end(self) -> None:
+        """The client will send nothing more."""
+        if self.tunnel == SWITCHED and self.exchange is not None:
+            self.exchange.on_tunnel_end(True)
+
+    def on_tunnel_closed(self) -> None:
+        """Both directions are over."""
+        if self.exchange is not None:
+            self.on_error(CLIENT_GONE)
 
     def on_stalled(self) -> None:
         if not self._stalled:
@@ -188,6 +298,8 @@ class Http2Stream(Downstream):
         channel = self.channel
         if self.ctx.wheel.now >= exchange.deadline:
             exchange.on_request_timeout()
+        elif self.tunnel != NO_TUNNEL:
+            self._limit(exchange, TUNNEL_TIMEOUT)
         elif channel.stalled() and channel.bytes_out == self._sent_before:
             self._limit(exchange, SEND_TIMEOUT)
         elif channel.stalled() or channel.state != OPEN or channel.paused:
@@ -204,7 +316,9 @@ class Http2Stream(Downstream):
         """Set the deadline that the present state asks for."""
         deadline = NEVER
         config = self.ctx.config
-        if self.channel.state == OPEN:
+        if self.tunnel != NO_TUNNEL:
+            deadline = self.ctx.wheel.now + config.tunnel_idle_timeout if config.tunnel_idle_timeout > 0.0 else NEVER
+        elif self.channel.state == OPEN:
             deadline = self.ctx.wheel.now + config.body_timeout
         if self.channel.stalled():
             deadline = min(deadline, self.ctx.wheel.now + config.send_timeout)
