@@ -47,7 +47,19 @@ class RequestOut:
         self.expect = False
 
 
-class Downstream(Timed):
+class Accepted(Timed):
+    """A client connection, as its port knows it."""
+
+    def drain(self) -> None:
+        """No further request after the one being answered; close now if there is none."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """Drop the connection now, whatever it is doing; its exchange hears of it."""
+        raise NotImplementedError
+
+
+class Downstream(Accepted):
     """The client's side, as the exchange calls it. `bytes_in` and `bytes_out` are those of the present exchange, heads
     included."""
 
@@ -68,14 +80,6 @@ class Downstream(Timed):
 
     def watch_exchange(self, deadline: float) -> None:
         """Call the exchange's `on_request_timeout` when `deadline` (on the wheel's clock) passes."""
-        raise NotImplementedError
-
-    def drain(self) -> None:
-        """No further request after the one being answered; close now if there is none."""
-        raise NotImplementedError
-
-    def cut(self) -> None:
-        """Drop the connection now, whatever it is doing; its exchange hears of it."""
         raise NotImplementedError
 
     def close(self) -> None:
