@@ -6,6 +6,7 @@ the data plane (`pygateway.dataplane.settings`) are called likewise. A flag beat
 
 import ipaddress
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -112,6 +113,7 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("auto", "text", "json"),
     "access_log": ("auto", "text", "json", "off"),
+    "tls_min_version": ("1.2", "1.3"),
 }
 _HELP: Final[Mapping[str, str]] = {
     "http": "port for listeners on 80 and for Ingress and APISIX objects",
@@ -174,6 +176,13 @@ _HELP: Final[Mapping[str, str]] = {
     "max_requests": "requests of a worker in progress (503 beyond); 0 = any",
     "max_idle_per_endpoint": "idle connections that a worker keeps to an endpoint",
     "retry_after": "seconds that an overload answer asks to wait",
+    "handshake_timeout": "until a TLS handshake is done, from accept",
+    "max_handshakes": "TLS handshakes of a worker under way; a further one drops the oldest; 0 = any",
+    "client_hello_bytes": "the first message of a TLS handshake",
+    "tls_min_version": "of TLS with clients: 1.2 or 1.3",
+    "tls_ciphers": "of TLS 1.2 with clients, in OpenSSL's words",
+    "tls_ticket_age": "seconds after which the keys of TLS session tickets are replaced",
+    "max_tls_contexts": "certificates that a worker keeps ready",
     "via": "send Via to backends",
 }
 
@@ -250,6 +259,11 @@ def _check(field: str, value: Any) -> None:
     if field in ("addresses", "admin_address"):
         for one in (value,) if isinstance(value, str) else value:
             ipaddress.ip_address(one)
+    if field == "tls_ciphers":
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(value)
+        except ssl.SSLError as error:
+            raise ValueError(f"{value!r} selects no cipher") from error
     if not isinstance(value, str | tuple) and value < 0:
         raise ValueError(f"{value} is less than 0")
 

@@ -77,6 +77,7 @@ class Record:
     """What one line says beside the head: an exchange is one, and fills it in as it goes."""
 
     head: RequestHead
+    scheme: str = "http"
     client: str = ""
     status: int = 0
     seconds: float = 0.0
@@ -125,6 +126,7 @@ def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     return (
         f'{{"time":"{stamp}","client":"{r.client}","method":"{head.method}",'
         f'"host":"{head.authority.decode("latin-1")}","path":"{target}","protocol":"{_PROTOCOLS[head.minor]}",'
+        f'"scheme":"{r.scheme}",'
         f'"status":{_NUMBERS[r.status]},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
         f'"duration_ms":{duration_ms},"upstream_ms":{upstream_ms},'
         f'"upstream":"{r.upstream}","attempts":{r.attempts},{r.names},"flag":"{r.flag}","reason":{reason},'

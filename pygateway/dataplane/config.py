@@ -51,6 +51,13 @@ class Config:
     max_requests: int
     max_idle_per_endpoint: int
     retry_after: bytes
+    handshake_timeout: float
+    max_handshakes: int
+    client_hello_bytes: int
+    tls_min_version: str
+    tls_ciphers: str
+    tls_ticket_age: float
+    max_tls_contexts: int
     via: bool
     limits: Limits
     http2: Http2Limits
@@ -70,6 +77,13 @@ class Config:
         self.max_requests = settings.max_requests
         self.max_idle_per_endpoint = settings.max_idle_per_endpoint
         self.retry_after = str(settings.retry_after).encode()
+        self.handshake_timeout = settings.handshake_timeout
+        self.max_handshakes = settings.max_handshakes
+        self.client_hello_bytes = settings.client_hello_bytes
+        self.tls_min_version = settings.tls_min_version
+        self.tls_ciphers = settings.tls_ciphers
+        self.tls_ticket_age = settings.tls_ticket_age
+        self.max_tls_contexts = settings.max_tls_contexts
         self.via = settings.via
         self.limits = Limits()
         self.limits.request_line = settings.request_line

@@ -7,8 +7,9 @@ from typing import Final
 
 from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.config import Config
-from pygateway.dataplane.framing import RequestOut
+from pygateway.dataplane.framing import Accepted, RequestOut
 from pygateway.dataplane.stats import RouteStats, Tally
+from pygateway.dataplane.tls.contexts import Contexts
 from pygateway.dataplane.wheel import Wheel
 
 _LOW_BYTE: Final = [b"%02x" % byte for byte in range(256)]
@@ -46,6 +47,11 @@ class Context:
     ids: RequestIds
     request_out: RequestOut
     limits: Tally
+    handshakes: Tally
+    """TLS handshakes by how they ended."""
+    shaking: dict[Accepted, None]
+    """Connections whose handshake is under way, the oldest first."""
+    contexts: Contexts
     flags: Tally
     stats: dict[tuple[str, str], RouteStats]
     draining: bool
@@ -61,6 +67,9 @@ class Context:
         self.ids = RequestIds()
         self.request_out = RequestOut("", b"", b"", [])
         self.limits = Tally()
+        self.handshakes = Tally()
+        self.shaking = {}
+        self.contexts = Contexts(config)
         self.flags = Tally()
         self.stats = {}
         self.draining = False

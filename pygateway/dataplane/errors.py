@@ -45,6 +45,7 @@ REASONS: Final[dict[int, str]] = {
     413: "Content Too Large",
     414: "URI Too Long",
     417: "Expectation Failed",
+    421: "Misdirected Request",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",
@@ -57,6 +58,9 @@ REASONS: Final[dict[int, str]] = {
 NO_ROUTE: Final = ProxyError("no-route", DOWNSTREAM, 404, "NR", message="Route Not Found")
 NO_BACKEND: Final = ProxyError("no-backend", INTERNAL, 500, "NB")
 REFUSED_RULE: Final = ProxyError("refused-rule", INTERNAL, 503, "RR")
+MISDIRECTED: Final = ProxyError("misdirected", DOWNSTREAM, 421, "MD")
+"""A request for a host that is not the business of the TLS connection that it came by (RFC 9110 section 15.5.20)."""
+PLAIN_HTTP: Final = ProxyError("plain-http", DOWNSTREAM, 400, "BR", message="Plain HTTP was sent to an HTTPS port")
 OVERLOAD: Final = ProxyError("overload", INTERNAL, 503, "OV")
 CLIENT_GONE: Final = ProxyError("client-gone", DOWNSTREAM, 0, "DC")
 HEADER_TIMEOUT: Final = ProxyError("header-timeout", DOWNSTREAM, 408, "HT")
@@ -93,6 +97,8 @@ def no_backend(status: int) -> ProxyError:
 
 def refused_rule(status: int) -> ProxyError:
     """A rule that must not forward, because a part of it could not be resolved."""
+    if status == MISDIRECTED.status:
+        return MISDIRECTED
     return REFUSED_RULE if status == 503 else ProxyError("refused-rule", INTERNAL, status, "RR")
 
 

@@ -125,7 +125,7 @@ class Exchange(Stream):
             return
         self.status = redirect.status
         self._responding = True
-        to = location(redirect, self.head, "http", self.port.declared)
+        to = location(redirect, self.head, self.port.scheme, self.port.declared)
         self.server.answer_redirect(redirect.status, to)
 
     # Forward: choose a backend, an endpoint, a connection.
@@ -474,6 +474,7 @@ class Exchange(Stream):
         if ctx.log.enabled:
             self.route = stats.route
             self.names = stats.names
+            self.scheme = self.port.scheme
             self.client = self.head.remote
             ctx.log.write(self, server.bytes_in, server.bytes_out)
 

@@ -7,6 +7,7 @@ from typing import cast
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.http1.server import ServerConnection
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.tls.connection import TlsConnection
 
 BACKLOG = 4096
 
@@ -62,7 +63,10 @@ class Acceptor:
 
     def make(self) -> asyncio.Protocol:
         """A protocol for one accepted connection (asyncio asks for its own base class in types only)."""
-        return cast(asyncio.Protocol, ServerConnection(self._ctx, self.port))
+        port = self.port
+        if port.tls is None:
+            return cast(asyncio.Protocol, ServerConnection(self._ctx, port))
+        return cast(asyncio.Protocol, TlsConnection(self._ctx, port))
 
     async def _open(self) -> None:
         server = await self._ctx.loop.create_server(self.make, sock=self._sock, backlog=BACKLOG)

@@ -16,7 +16,7 @@ from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.wheel import TICK
 from pygateway.observe.counters import ClusterCounters, RouteCounters, WorkerCounters
-from pygateway.routing.table import HostTable, compile_host, compile_port
+from pygateway.routing.table import HostTable, compile_host
 
 
 class DataPlane:
@@ -74,6 +74,8 @@ class DataPlane:
                 self._compiler.cluster(name).set_endpoints(endpoints.members)
             elif name in self._clusters:
                 self._clusters[name].set_endpoints(())
+        for name, certificate in update.certificates.items():
+            self.ctx.contexts.replace(name, certificate)
         touched = set(update.hosts)
         for name, host in update.hosts.items():
             if host is None:
@@ -99,9 +101,7 @@ class DataPlane:
                 binds.add(listener.bind)
         for bind in binds:
             listeners = by_bind.get(bind, [])
-            port = self._port(bind)
-            port.declared = listeners[0].port if listeners else bind
-            port.table = compile_port(listeners, {name: self._hosts[name] for each in listeners for name in each.hosts})
+            self._port(bind).serve(listeners, {name: self._hosts[name] for each in listeners for name in each.hosts})
 
     def _remove_clusters(self, update: ir.Update) -> None:
         for name, cluster in update.clusters.items():
@@ -114,7 +114,8 @@ class DataPlane:
     def serve(self, bind: int, sock: socket.socket) -> None:
         """Accept on a listening socket; several may serve one port."""
         port = self._port(bind)
-        port.left = False
+        for each in (port, *port.scopes.values()):
+            each.left = False
         acceptor = Acceptor(self.ctx, port, sock)
         self._acceptors.append(acceptor)
         acceptor.start()
@@ -140,9 +141,9 @@ class DataPlane:
         """A port is given up: no connection outlives the answer under way, lest a later Gateway on the port inherit
         it."""
         port = self._port(bind)
-        port.left = True
-        for connection in list(port.connections):
-            connection.drain()
+        for scope in port.scopes.values():
+            scope.left = True
+        port.leave()
 
     def announce_drain(self) -> None:
         """From now on every response says `Connection: close`; connections are still accepted, and idle ones stay."""
@@ -156,7 +157,7 @@ class DataPlane:
         while self.ctx.connections or self._arriving:
             if self.ctx.loop.time() >= until:
                 for port in self._ports.values():
-                    for connection in list(port.connections):
+                    for connection in port.all_connections():
                         connection.drain()
             await asyncio.sleep(TICK)
         self.ctx.log.flush()
@@ -165,7 +166,7 @@ class DataPlane:
         """Drop everything now."""
         self.stop()
         for port in self._ports.values():
-            for connection in list(port.connections):
+            for connection in port.all_connections():
                 connection.cut()
         for cluster in self._clusters.values():
             cluster.set_endpoints(())
@@ -183,7 +184,7 @@ class DataPlane:
         clusters: list[ClusterCounters] = [one.counters() for one in self._clusters.values() if one.used()]
         return WorkerCounters(
             self._slot, self._generation, self._apply_seconds, ctx.connections, ctx.accepted, routes, clusters,
-            dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost,
+            dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost, dict(ctx.handshakes.counts),
         )  # fmt: skip
 
     def _take_rest(self, acceptor: Acceptor) -> None:

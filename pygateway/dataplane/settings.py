@@ -55,6 +55,19 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     requests and bodies bring with them; GOAWAY beyond."""
     http2_control_rate: int = 50
     """Further ones each second."""
+    handshake_timeout: float = 10.0
+    """From accept until the TLS handshake is done; then the connection is dropped."""
+    max_handshakes: int = 2000
+    """TLS handshakes of one worker under way; a further one drops the oldest. 0 = any number."""
+    client_hello_bytes: int = 16384
+    """The first message of a TLS handshake; a larger one is refused."""
+    tls_min_version: str = "1.2"
+    tls_ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    """Of TLS 1.2, in OpenSSL's words; those of 1.3 are all good."""
+    tls_ticket_age: float = 14400.0
+    """How old the keys of session tickets get."""
+    max_tls_contexts: int = 1000
+    """Certificates that are kept ready in a worker; the least recently used is made ready again when it is needed."""
 
     trusted: tuple[str, ...] = ()
     """CIDRs of proxies before this one, whose X-Forwarded-* is believed. (X-Request-Id is kept from anybody.)"""

@@ -5,6 +5,8 @@ from beyond `Origin`, which is for people: names in logs, metrics and `explain`.
 """
 
 from pygateway.ir.certificate import Certificate as Certificate
+from pygateway.ir.certificate import ClientAuth as ClientAuth
+from pygateway.ir.certificate import Termination as Termination
 from pygateway.ir.cluster import Balancer as Balancer
 from pygateway.ir.cluster import Cluster as Cluster
 from pygateway.ir.cluster import Endpoint as Endpoint

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from pygateway.ir.certificate import Termination
 from pygateway.ir.filters import Filter
 from pygateway.ir.match import Match
 from pygateway.ir.origin import Origin
@@ -115,8 +116,13 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
 
     Several listeners share a port. They are grouped (`group`: one per Gateway, and one for Ingress and APISIX objects,
     `order` sorts groups, smaller first). In a group the listener with the most specific matching `hostname` ("" = every
-    host) owns the request (listener isolation). `protocol`: "http" now; "https", "tls", "tcp", "udp" follow.
+    host) owns the request (listener isolation). `protocol`: "http" or "https"; "tls", "tcp", "udp" follow.
     `port` is what the user declared; where it is bound is the process's business (`bind`), the two differ in a cluster.
+
+    Over TLS ("https") a connection belongs to one listener, by the name in its handshake: of all groups in order, the
+    first whose listener or `tls` entry names it, else the first with a listener for every host. A name for which the
+    listener has no `tls` entry is refused. Requests for what another listener owns, or for hosts whose entry asks for
+    client certificates in another way, are misdirected (421); nothing falls through to another group.
     """
 
     name: str
@@ -128,4 +134,4 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
     order: tuple[int, str, str] = (0, "", "")
     hosts: tuple[str, ...] = ()
     """Keys of its virtual hosts."""
-    certificates: tuple[str, ...] = ()
+    tls: tuple[Termination, ...] = ()

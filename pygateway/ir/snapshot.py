@@ -43,9 +43,11 @@ def _dangling_listeners(snapshot: Snapshot) -> Iterator[str]:
         for host in listener.hosts:
             if host not in snapshot.hosts:
                 yield f"listener {key} names virtual host {host}, which does not exist"
-        for certificate in listener.certificates:
-            if certificate not in snapshot.certificates:
-                yield f"listener {key} names certificate {certificate}, which does not exist"
+        for termination in listener.tls:
+            client = termination.client
+            for certificate in (*termination.certificates, *([] if client is None else [client.authorities])):
+                if certificate not in snapshot.certificates:
+                    yield f"listener {key} names certificate {certificate}, which does not exist"
 
 
 def _dangling_hosts(snapshot: Snapshot, sound: Snapshot) -> Iterator[str]:

@@ -37,7 +37,8 @@ class ClusterCounters(msgspec.Struct, array_like=True):
 
 class WorkerCounters(msgspec.Struct, array_like=True):
     """Everything one worker has counted since it started. `limits` counts refusals by the name of the limit, `flags`
-    answers made here by the access log's reason, `log_lost` access log lines that a stalled reader cost."""
+    answers made here by the access log's reason, `log_lost` access log lines that a stalled reader cost, `handshakes`
+    those of TLS by how they ended."""
 
     slot: int
     generation: int
@@ -49,3 +50,4 @@ class WorkerCounters(msgspec.Struct, array_like=True):
     limits: dict[str, int]
     flags: dict[str, int]
     log_lost: int
+    handshakes: dict[str, int] = {}

@@ -85,6 +85,12 @@ def _connections(totals: Totals) -> Iterator[Metric]:
     for limit, count in totals.limits.items():
         refusals.add_metric([limit], count)
     yield refusals
+    handshakes = CounterMetricFamily(
+        "pygateway_tls_handshakes", "TLS handshakes with clients, by how they ended.", labels=["result"]
+    )
+    for result, count in totals.handshakes.items():
+        handshakes.add_metric([result], count)
+    yield handshakes
     yield CounterMetricFamily(
         "pygateway_access_log_lost_lines", "Access log lines that a stalled reader cost.", totals.log_lost
     )

@@ -21,6 +21,7 @@ class Totals:
         self.clusters: dict[str, ClusterCounters] = {}
         self.limits: dict[str, int] = {}
         self.flags: dict[str, int] = {}
+        self.handshakes: dict[str, int] = {}
 
     def add(self, one: WorkerCounters, *, living: bool) -> None:
         """Add what one worker counted."""
@@ -32,6 +33,7 @@ class Totals:
             self._add_cluster(cluster, living=living)
         _add_up(self.limits, one.limits)
         _add_up(self.flags, one.flags)
+        _add_up(self.handshakes, one.handshakes)
         if living:
             self.connections += one.connections
             self.apply_seconds = max(self.apply_seconds, one.apply_seconds)
@@ -46,6 +48,7 @@ class Totals:
             self._add_cluster(cluster, living=False)
         _add_up(self.limits, other.limits)
         _add_up(self.flags, other.flags)
+        _add_up(self.handshakes, other.handshakes)
 
     def only(self, routes: Container[str], clusters: Container[str]) -> "Totals":
         """Without what is no longer configured. It is left out, not forgotten: a route that comes back counts on."""

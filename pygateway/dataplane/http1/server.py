@@ -324,6 +324,11 @@ class ServerConnection(Answering):
 
     # Called by the listener.
 
+    def reject(self, error: ProxyError) -> None:
+        """What comes over this connection is not for it: say so, and take no request."""
+        if self.state == HEAD:
+            self._bad(error)
+
     def drain(self) -> None:
         self._closing = True
         if self.exchange is None and self.state == HEAD and not self._buffer:

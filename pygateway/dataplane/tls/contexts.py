@@ -1,0 +1,106 @@
+"""Contexts of the TLS library: one for each certificate and way of asking for the client's, made when first needed.
+
+A context costs 1.4 ms to make and some 100 KB to keep. Each has ticket keys of its own, so a session of one policy is
+never resumed under another, nor in another worker. It is made anew from time to time: that changes the ticket keys,
+and lets go of the sessions that OpenSSL keeps for clients of TLS 1.2 without tickets.
+"""
+
+import os
+import ssl
+from typing import Final
+
+from pygateway import ir
+from pygateway.dataplane.config import Config
+
+PROTOCOLS: Final = ["http/1.1"]
+"""What ALPN offers, the preferred one first; `connection.speak` says which protocol stands behind each."""
+_MOST_SESSIONS: Final = 2000
+"""Sessions that OpenSSL may keep in one context (some 500 bytes each) before another takes its place."""
+
+_Key = tuple[ir.Certificate, ir.Certificate | None, bool]
+
+
+class _Entry:
+    context: ssl.SSLContext
+    since: float
+
+    def __init__(self, context: ssl.SSLContext, since: float) -> None:
+        self.context = context
+        self.since = since
+
+
+class Contexts:
+    """The contexts of a worker, the least recently used first. The certificates are those in effect."""
+
+    certificates: dict[str, ir.Certificate]
+    _config: Config
+    _entries: dict[tuple[int, int, bool], _Entry]
+    _held: dict[tuple[int, int, bool], _Key]
+
+    def __init__(self, config: Config) -> None:
+        self.certificates = {}
+        self._config = config
+        self._entries = {}
+        self._held = {}
+
+    def replace(self, name: str, certificate: ir.Certificate | None) -> None:
+        """A certificate has changed or is gone (None): new handshakes see it, connections live on."""
+        old = self.certificates.pop(name, None)
+        if certificate is not None:
+            self.certificates[name] = certificate
+        if old is not None:
+            for key, held in list(self._held.items()):
+                if held[0] is old or held[1] is old:
+                    del self._entries[key], self._held[key]
+
+    def get(self, certificate: ir.Certificate, client: ir.ClientAuth | None, now: float) -> ssl.SSLContext:
+        """The context for a handshake. Raises ssl.SSLError or OSError: the TLS library does not take it."""
+        authorities = self.certificates[client.authorities] if client is not None else None
+        required = client is not None and client.required
+        key = (id(certificate), id(authorities), required)  # `_held` keeps both alive
+        entry = self._entries.pop(key, None)
+        if entry is None or now - entry.since > self._config.tls_ticket_age or _is_full(entry.context):
+            entry = _Entry(make_context(certificate, authorities, required, self._config), now)
+            self._held[key] = (certificate, authorities, required)
+        self._entries[key] = entry
+        if len(self._entries) > self._config.max_tls_contexts:
+            oldest = next(iter(self._entries))
+            del self._entries[oldest], self._held[oldest]
+        return entry.context
+
+
+def _is_full(context: ssl.SSLContext) -> bool:
+    return context.session_stats()["number"] > _MOST_SESSIONS
+
+
+def make_context(
+    certificate: ir.Certificate, authorities: ir.Certificate | None, required: bool, config: Config
+) -> ssl.SSLContext:
+    """`authorities` are those whose certificates clients may show; None: clients are not asked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if config.tls_min_version == "1.3" else ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(config.tls_ciphers)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    # HTTP has its own framing, so an end without close_notify cuts off nothing unnoticed, and what was asked before it
+    # is still answered.
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # all are good, and clients know what they do fast
+    context.set_alpn_protocols(PROTOCOLS)
+    if authorities is not None:
+        context.load_verify_locations(cadata=authorities.chain.decode("ascii"))
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    _load(context, certificate)
+    return context
+
+
+def _load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:
+    """The library reads files only: an anonymous one, in memory, is never on a disk and has no name."""
+    fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        data = certificate.chain + b"\n" + certificate.key
+        while data:
+            data = data[os.write(fd, data) :]
+        # A password, because OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(f"/proc/self/fd/{fd}", password=b"none")
+    finally:
+        os.close(fd)
