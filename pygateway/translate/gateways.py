@@ -9,6 +9,7 @@ import msgspec
 from pygateway.resources.gateway import Gateway, GatewayClass
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
+from pygateway.translate.certificates import Certificates
 from pygateway.translate.conditions import condition, joined
 from pygateway.translate.listeners import GatewayView, ListenerView, view
 from pygateway.translate.parameters import DEFAULTS, gateway_parameters
@@ -52,7 +53,9 @@ def class_status(one: GatewayClass, fault: Problem | None) -> GatewayClassStatus
     )
 
 
-def gateway_view(gateway: Gateway, classes: Classes, world: World, policy: Policy) -> GatewayView | Problem:
+def gateway_view(
+    gateway: Gateway, classes: Classes, world: World, policy: Policy, keys: Certificates
+) -> GatewayView | Problem:
     """The Gateway, or why it is left to others."""
     name, at = gateway.spec.gateway_class_name, "spec.gatewayClassName"
     owner = world.gateway_classes.get(name)
@@ -65,8 +68,8 @@ def gateway_view(gateway: Gateway, classes: Classes, world: World, policy: Polic
         base = Problem("InvalidParameters", f"GatewayClass {name} is not accepted", at)
     parameters = base if isinstance(base, Problem) else gateway_parameters(gateway, base, world)
     if isinstance(parameters, Problem):
-        return view(gateway, policy, parameters, unsupported(gateway))
-    found = view(gateway, policy, _address_fault(gateway, policy), unsupported(gateway))
+        return view(gateway, policy, keys, parameters, unsupported(gateway))
+    found = view(gateway, policy, keys, _address_fault(gateway, policy), unsupported(gateway))
     return msgspec.structs.replace(found, parameters=parameters)
 
 

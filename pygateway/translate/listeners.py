@@ -1,8 +1,8 @@
 """Gateways and their listeners: what each of them is good for, and what its status says.
 
-HTTP listeners are served. HTTPS, TLS, TCP and UDP are refused by name (`_LATER`) until the data plane speaks them; what
-their `tls` needs will be resolved here. Listeners of a Gateway that cannot be told apart are all refused, as the API
-demands: no winner is picked.
+HTTP and HTTPS listeners are served, the latter with the certificates that `tls.certificateRefs` lead to, and not without
+a good one. TLS, TCP and UDP are refused by name (`_LATER`) until the data plane speaks them. Listeners of a Gateway
+that cannot be told apart are all refused, as the API demands: no winner is picked.
 """
 
 from collections import Counter
@@ -11,14 +11,16 @@ from typing import Final
 
 import msgspec
 
+from pygateway import ir
 from pygateway.resources.gateway import GROUP, Gateway, Listener, RouteGroupKind
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.translate import hostnames, selectors
+from pygateway.translate.certificates import Certificates
 from pygateway.translate.conditions import condition
 from pygateway.translate.result import Condition, Policy, Problem
 
-_LATER: Final = ("HTTPS", "TLS", "TCP", "UDP")
-_ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {"HTTP": ("HTTPRoute",)}
+_LATER: Final = ("TLS", "TCP", "UDP")
+_ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}
 """The kinds of routes that go with a protocol, of those that are supported."""
 _OVER_TLS: Final = frozenset(("HTTPS", "TLS"))
 _HAVE_HOSTNAMES: Final = frozenset(("HTTP", "HTTPS", "TLS"))
@@ -37,6 +39,8 @@ class ListenerView(msgspec.Struct, frozen=True):
     kinds: tuple[RouteGroupKind, ...]
     conditions: tuple[Condition, ...]
     serves: bool
+    certificates: tuple[ir.Certificate, ...] = ()
+    """Shown to clients of an HTTPS listener: the first that has the name they ask for, else the first."""
 
 
 class GatewayView(msgspec.Struct, frozen=True):
@@ -60,13 +64,16 @@ class _Judged(msgspec.Struct, frozen=True):
     refused: Problem | None = None
     conflict: bool = False
     unresolved: Problem | None = None
+    certificates: tuple[ir.Certificate, ...] = ()
 
 
-def view(gateway: Gateway, policy: Policy, fault: Problem | None, unsupported: Iterable[Problem]) -> GatewayView:
+def view(
+    gateway: Gateway, policy: Policy, keys: Certificates, fault: Problem | None, unsupported: Iterable[Problem]
+) -> GatewayView:
     """What the Gateway and its listeners are. `fault` refuses the whole Gateway, `unsupported` does no harm."""
     problems: list[Problem] = []
-    judged = [_judge(spec, at, policy) for spec, at in _unique(gateway, problems)]
-    judged = _conflicts(judged)
+    judged = [_judge(gateway, spec, at, policy) for spec, at in _unique(gateway, problems)]
+    judged = [_with_certificates(gateway, one, keys) for one in _conflicts(judged)]
     problems += [one for item in judged for one in (item.refused, item.unresolved) if one is not None]
     problems = [*([] if fault is None else [fault]), *unsupported, *problems]
     listeners = tuple(_view(gateway, one, fault) for one in judged)
@@ -84,8 +91,8 @@ def _unique(gateway: Gateway, problems: list[Problem]) -> list[tuple[Listener, s
     return list(found.values())
 
 
-def _judge(spec: Listener, at: str, policy: Policy) -> _Judged:
-    refused = _refused(spec, at, policy)
+def _judge(gateway: Gateway, spec: Listener, at: str, policy: Policy) -> _Judged:
+    refused = _refused(spec, at, policy) or _tls_fault(gateway, spec, f"{at}.tls")
     if refused is not None:
         return _Judged(spec, at, refused=refused)
     known = _ROUTE_KINDS[spec.protocol]
@@ -117,9 +124,36 @@ def _refused(spec: Listener, at: str, policy: Policy) -> Problem | None:
         return Problem("UnsupportedValue", name_fault, f"{at}.name")
     if spec.hostname and hostnames.fault(spec.hostname):
         return Problem("UnsupportedValue", hostnames.fault(spec.hostname), f"{at}.hostname")
-    if spec.tls is not None:
-        return Problem("UnsupportedValue", "an HTTP listener takes no tls", f"{at}.tls")
     return _namespaces_fault(spec, f"{at}.allowedRoutes.namespaces")
+
+
+def _tls_fault(gateway: Gateway, spec: Listener, at: str) -> Problem | None:
+    """Why the listener cannot be had with its `tls`. Who asks for clients' certificates gets no listener without."""
+    if spec.protocol == "HTTP":
+        return None if spec.tls is None else Problem("UnsupportedValue", "an HTTP listener takes no tls", at)
+    if spec.tls is None:
+        return Problem("UnsupportedValue", "an HTTPS listener needs tls", at)
+    if spec.tls.mode != "Terminate":
+        message = f'mode "{spec.tls.mode}" is not supported for HTTPS: it is Terminate'
+        return Problem("UnsupportedValue", message, f"{at}.mode")
+    if spec.tls.options:
+        return Problem("UnsupportedValue", "options are not supported", f"{at}.options")
+    if (gateway.spec.tls or {}).get("frontend"):
+        return Problem("UnsupportedValue", "certificates of clients are not supported yet", "spec.tls.frontend")
+    return None
+
+
+def _with_certificates(gateway: Gateway, one: _Judged, keys: Certificates) -> _Judged:
+    """What the references of a good HTTPS listener lead to. One that leads nowhere is told, and the others serve."""
+    if one.refused is not None or one.spec.tls is None:
+        return one
+    at, references = f"{one.at}.tls.certificateRefs", one.spec.tls.certificate_refs
+    found = [keys.of(gateway, reference, f"{at}[{index}]") for index, reference in enumerate(references)]
+    if not references:
+        found = [Problem("InvalidCertificateRef", "an HTTPS listener needs a certificate", at)]
+    bad = next((each for each in found if isinstance(each, Problem)), None)
+    good = tuple(each for each in found if isinstance(each, ir.Certificate))
+    return msgspec.structs.replace(one, certificates=good, unresolved=one.unresolved or bad)
 
 
 def _namespaces_fault(spec: Listener, at: str) -> Problem | None:
@@ -170,7 +204,7 @@ def _conflicting(one: _Judged, ports: Counter[tuple[int, bool]], hosts: Counter[
 
 def _view(gateway: Gateway, one: _Judged, fault: Problem | None) -> ListenerView:
     meta = gateway.metadata
-    serves = one.refused is None and bool(one.kinds) and fault is None
+    serves = one.refused is None and bool(one.kinds) and fault is None and not _lacks_certificate(one)
     return ListenerView(
         key=f"{meta.namespace}/{meta.name}/{one.spec.name}",
         spec=one.spec,
@@ -178,7 +212,12 @@ def _view(gateway: Gateway, one: _Judged, fault: Problem | None) -> ListenerView
         kinds=one.kinds,
         conditions=_conditions(one, fault, meta.generation),
         serves=serves,
+        certificates=one.certificates,
     )
+
+
+def _lacks_certificate(one: _Judged) -> bool:
+    return one.spec.protocol == "HTTPS" and not one.certificates
 
 
 def _conditions(one: _Judged, fault: Problem | None, generation: int) -> tuple[Condition, ...]:
@@ -205,4 +244,6 @@ def _programmed(one: _Judged, fault: Problem | None, generation: int) -> Conditi
         return condition("Programmed", False, "Invalid", f"The Gateway is not served: {fault}", generation)
     if not one.kinds:
         return condition("Programmed", False, "Invalid", "No kind of route can attach to it", generation)
+    if _lacks_certificate(one):
+        return condition("Programmed", False, "Invalid", f"No certificate: {one.unresolved}", generation)
     return condition("Programmed", True, "Programmed", "The listener is served", generation)

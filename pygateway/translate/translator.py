@@ -1,6 +1,6 @@
 """The ordered steps of translation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from operator import is_
 from typing import Final
 
@@ -11,6 +11,7 @@ from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.routes import HTTPRoute
 from pygateway.resources.world import World
 from pygateway.translate import told
+from pygateway.translate.certificates import Certificates
 from pygateway.translate.defaulthosts import LISTENER, DefaultHosts, DefaultHostsTranslator
 from pygateway.translate.endpoints import UpstreamsBuilder
 from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
@@ -27,7 +28,9 @@ from pygateway.translate.unusable import unusable
 
 _PORT: Final = 80
 """The port of the default listener."""
-_OF_GATEWAYS: Final = ("gateways", "gateway_classes", "gateway_parameters", "unusable")
+_OF_GATEWAYS: Final = (
+    "gateways", "gateway_classes", "gateway_parameters", "unusable", "secrets", "reference_grants",
+)  # fmt: skip
 """The maps of the World that Gateways are made of."""
 
 
@@ -45,6 +48,7 @@ class Translator:
         self._gateway_hosts = GatewayHostsBuilder()
         self._default_hosts = DefaultHostsTranslator(policy)
         self._upstreams = UpstreamsBuilder()
+        self._certificates = Certificates()
         self._inputs: tuple[object, ...] = ()
         self._last = Translation(ir.Snapshot())
 
@@ -76,13 +80,14 @@ class Translator:
         old, before = self._tables, self._world
         views, grants = old.gateways, old.grants
         if any(getattr(world, field) is not getattr(before, field) for field in _OF_GATEWAYS):
+            self._certificates.look_at(world)
             self._classes = settled(self._classes, {
                 key: class_parameters(one, world)
                 for key, one in sorted(world.gateway_classes.items())
                 if one.spec.controller_name == self._policy.controller_name
             })  # fmt: skip
             views = settled(views, {
-                key: gateway_view(world.gateways[key], self._classes, world, self._policy)
+                key: gateway_view(world.gateways[key], self._classes, world, self._policy, self._certificates)
                 for key in sorted(world.gateways)
             })  # fmt: skip
         if world.reference_grants is not before.reference_grants:
@@ -117,6 +122,10 @@ class Translator:
             ir.Snapshot(
                 listeners=settled(before.snapshot.listeners, listeners),
                 hosts=settled(before.snapshot.hosts, {**ours.hosts, **default.hosts}),
+                certificates=settled(
+                    before.snapshot.certificates,
+                    {each.name: each for _, _, listener in self._serving() for each in listener.certificates},
+                ),
             ),
             settled(before.statuses, dict(sorted(everybody.statuses.items()))),
             settled(before.problems, {ref: tuple(some) for ref, some in sorted(everybody.problems.items()) if some}),
@@ -132,12 +141,16 @@ class Translator:
                 group=key,
                 order=(0, one.gateway.metadata.creation_timestamp, key),
                 hosts=hosts.by_listener.get(each.key, ()),
+                protocol=each.spec.protocol.lower(),
+                tls=_termination(each),
             )
-            for key, one in self._tables.gateways.items()
-            if isinstance(one, GatewayView)
-            for each in one.listeners
-            if each.serves
+            for key, one, each in self._serving()
         }
+
+    def _serving(self) -> Iterator[tuple[str, GatewayView, ListenerView]]:
+        for key, one in self._tables.gateways.items():
+            if isinstance(one, GatewayView):
+                yield from ((key, one, each) for each in one.listeners if each.serves)
 
     def _bind(self, key: str, listener: ListenerView) -> int:
         """The local port of a listener of the Gateway `key`; 0 while it has none."""
@@ -154,3 +167,9 @@ class Translator:
             order=(1, "", ""),
             hosts=tuple(default.hosts),
         )
+
+
+def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:
+    """A listener's certificates are for every name that its hostname lets in."""
+    names = tuple(dict.fromkeys(one.name for one in each.certificates))
+    return (ir.Termination(each.hostname, names),) if names else ()

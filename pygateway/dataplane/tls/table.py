@@ -1,4 +1,4 @@
-"""Which listener a TLS connection belongs to, by the name in its handshake; the law is `pygateway.ir.route.Listener`."""
+"""Which listener a TLS connection belongs to, by the name in its handshake; `pygateway.ir.route.Listener` is the law."""
 
 from collections.abc import Mapping, Sequence
 
