@@ -129,7 +129,7 @@ class TestFollowing:
             assert lease(cluster)["leaseTransitions"] == 2
             return taken
 
-        assert 12 < play(story) < 18
+        assert 10 < play(story) < 18
 
     def test_given_up_another_leads_within_2_to_3_s(self) -> None:
         async def story(cluster: Cluster) -> None:
