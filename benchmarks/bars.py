@@ -7,6 +7,7 @@ from typing import Any
 KINDS = ("plain", "browser")
 # Contender, reference, and the highest ratio of CPU per request that is allowed.
 _CPU_BARS = (("pygateway", "nginx", 1.5), ("pygateway", "envoy", 0.5), ("pygateway-plain", "nginx", 2.0))
+_HTTP2_BARS = (("pygateway", "nginx", 2.0), ("pygateway", "envoy", 0.9))
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ def bars(results: Mapping[str, Any]) -> list[Bar]:
             measured = rows.get(name, {}).get("ratio", {}).get(reference)
             if measured:
                 found.append(Bar(f"{name} to {reference}, {kind} heads", measured["median"], limit, "x"))
+    for kind, rows in results.get("http2", {}).items():
+        for name, reference, limit in _HTTP2_BARS:
+            if measured := rows.get(name, {}).get("ratio", {}).get(reference):
+                found.append(Bar(f"{name} to {reference}, HTTP/2, {kind}", measured["median"], limit, "x"))
     if routes := results.get("routes"):
         found.append(Bar("10,000 routes to two, same requests", routes["many"]["ratio"]["median"], 1.05, "x"))
     if memory := results.get("memory"):

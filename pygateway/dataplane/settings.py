@@ -29,15 +29,6 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     trailer_bytes: int = 8192
     pipeline_bytes: int = 65536
     """Bytes of further requests that are kept while one is being answered; reading pauses beyond."""
-    max_connections: int = 10000
-    """Client connections of one worker; a further one is answered 503 with Retry-After. 0 = any number."""
-    max_requests: int = 0
-    """Requests of one worker in progress at once; a further one is answered 503 with Retry-After. 0 = any number."""
-    max_idle_per_endpoint: int = 320
-    """Idle connections that a worker keeps to one endpoint."""
-    retry_after: int = 1
-    """Seconds that overload answers ask a client to wait."""
-
     http2_max_streams: int = 100
     """Streams that an HTTP/2 client may have open at once; a further one is refused."""
     http2_stream_window: int = 262_144
@@ -68,6 +59,14 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How old the keys of session tickets get."""
     max_tls_contexts: int = 1000
     """Certificates that are kept ready in a worker; the least recently used is made ready again when it is needed."""
+    max_connections: int = 10000
+    """Client connections of one worker; a further one is answered 503 with Retry-After. 0 = any number."""
+    max_requests: int = 0
+    """Requests of one worker in progress at once; a further one is answered 503 with Retry-After. 0 = any number."""
+    max_idle_per_endpoint: int = 320
+    """Idle connections that a worker keeps to one endpoint."""
+    retry_after: int = 1
+    """Seconds that overload answers ask a client to wait."""
 
     trusted: tuple[str, ...] = ()
     """CIDRs of proxies before this one, whose X-Forwarded-* is believed. (X-Request-Id is kept from anybody.)"""

@@ -3,16 +3,14 @@
 HEADERS 1 end :status=200 server=x      DATA 1 end b'ok'      RST_STREAM 1 CANCEL      GOAWAY 1 NO_ERROR
 """
 
+from typing import Any
+
 from hpack import Decoder as HyperDecoder
 
 from pygateway.dataplane.http2 import frames
 from pygateway.dataplane.http2.budget import Http2Limits
-from pygateway.dataplane.http2.channel import NO_LINES, Channel
-from pygateway.dataplane.http2.connection import Connection
-from pygateway.dataplane.http2.errors import REFUSED_STREAM, ConnectionFault, StreamFault
-from pygateway.dataplane.http2.hpack import Encoder, Field, encode_integer, encode_string, static_table
-from pygateway.dataplane.http2.states import CLOSED
-from pygateway.dataplane.wheel import Wheel
+from pygateway.dataplane.http2.hpack import Encoder, encode_integer, encode_string
+from pygateway.dataplane.http2.recorder import Recorder
 
 CODES = [
     "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
@@ -21,7 +19,6 @@ CODES = [
 ]  # fmt: skip
 GET = ((":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"))
 POST = ((":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a"))
-STATIC = static_table()
 
 
 def block(*fields: tuple[str, str]) -> bytes:
@@ -85,75 +82,34 @@ def told(wire: bytes, decoder: HyperDecoder) -> list[str]:
     return found
 
 
-class Server(Connection):
-    """The server's role of the codec alone. Its `events` are what an application would hear."""
+class Server:
+    """The server's role of the codec alone; `events` are what an application would hear. What is not here is the
+    connection's own."""
 
     def __init__(self, limits: Http2Limits | None = None, settled: bool = True) -> None:
-        self.wheel = Wheel(0.0)
-        super().__init__(limits or Http2Limits(), self.wheel, STATIC, 65536)
-        self.events: list[str] = []
-        self.counts: list[str] = []
+        self.connection = Recorder(limits or Http2Limits(), 65536)
         self.hyper = HyperDecoder()
         if settled:
             self.say(SETTINGS)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
     def say(self, *wire: bytes) -> list[str]:
         """What the peer sends; what it is answered."""
-        self.receive(b"".join(wire))
+        self.connection.receive(b"".join(wire))
         return self.heard()
 
     def heard(self) -> list[str]:
-        return told(self.take(), self.hyper)
+        return told(self.connection.take(), self.hyper)
 
-    def answer(self, stream: int, body: bytes, end: bool = True, lines: list[bytes] = NO_LINES) -> list[str]:
-        channel = self.streams[stream]
+    def answer(self, stream: int, body: bytes, end: bool = True) -> list[str]:
+        channel = self.connection.streams[stream]
         out: list[bytes] = []
-        self.encoder.add([b":status: 200", *lines], out)
-        self.send_headers(channel, b"".join(out), False)
-        self.send_data(channel, body, end)
+        self.connection.encoder.add([b":status: 200"], out)
+        self.connection.send_headers(channel, b"".join(out), False)
+        self.connection.send_data(channel, body, end)
         return self.heard()
-
-    def opened(self, number: int) -> Channel | None:
-        if number <= self.last:
-            self.closed_headers(number)
-            return None
-        self.begin(number)
-        if len(self.streams) >= self.limits.max_streams:
-            self.send_reset(number, REFUSED_STREAM)
-            return None
-        return Channel(number, self.peer_window, self.limits.stream_window)
-
-    def is_idle(self, number: int) -> bool:
-        return number > self.last
-
-    def count(self, limit: str) -> None:
-        self.counts.append(limit)
-
-    def on_headers(self, channel: Channel, fields: list[Field], end: bool) -> None:
-        text = " ".join(f"{field.name.decode()}={field.value.decode('latin-1')}" for field in fields)
-        self.events.append(f"headers {channel.number}{' end' if end else ''} {text}")
-
-    def on_data(self, channel: Channel, data: bytes) -> None:
-        self.events.append(f"data {channel.number} {data!r}")
-
-    def on_end(self, channel: Channel) -> None:
-        self.events.append(f"end {channel.number}")
-
-    def on_reset(self, channel: Channel, code: int) -> None:
-        self.events.append(f"reset {channel.number} {CODES[code]}")
-
-    def on_fault(self, channel: Channel, fault: StreamFault) -> None:
-        assert channel.state == CLOSED
-        self.events.append(f"fault {channel.number} {fault.reason}")
-
-    def on_over(self, fault: ConnectionFault) -> None:
-        self.events.append(f"over {fault.reason}")
-
-    def on_stalled(self, channel: Channel) -> None:
-        self.events.append(f"stalled {channel.number}")
-
-    def on_room(self, channel: Channel) -> None:
-        self.events.append(f"room {channel.number}")
 
 
 __all__ = ["GET", "POST", "SETTINGS", "Encoder", "Server", "block", "continuation", "data", "headers", "ping", "told"]

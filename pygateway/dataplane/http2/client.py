@@ -21,6 +21,7 @@ from pygateway.dataplane.errors import (
 from pygateway.dataplane.framing import RequestOut, Stream, Upstream
 from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http2 import frames
+from pygateway.dataplane.http2.blocks import request_block
 from pygateway.dataplane.http2.channel import NO_LENGTH, NO_LINES, Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import (
@@ -31,7 +32,7 @@ from pygateway.dataplane.http2.errors import (
     StreamFault,
 )
 from pygateway.dataplane.http2.head import response_head, trailers
-from pygateway.dataplane.http2.hpack import Encoder, Field, static_table
+from pygateway.dataplane.http2.hpack import Field, static_table
 from pygateway.dataplane.http2.states import CLOSED, HALF_LOCAL
 from pygateway.dataplane.upstream.peer import Peer, Shared
 from pygateway.dataplane.wheel import NEVER
@@ -449,28 +450,6 @@ class ClientStream(Upstream):
     def _flush(self) -> None:
         if not self.connection.busy:
             self.connection.flush()
-
-
-def request_block(encoder: Encoder, request: RequestOut, host: bytes) -> bytes:
-    """A request's head as a header block."""
-    out: list[bytes] = []
-    encoder.begin(out)
-    encoder.add([b":method: " + request.method.encode(), b":scheme: http"], out)
-    encoder.add([b":authority: " + (request.authority or host)], out)
-    encoder.add_once(b":path", request.target, out)
-    for line in request.forwarded.split(b"\r\n"):
-        if line[:13] == b"X-Request-Id:":
-            encoder.add_once(b"x-request-id", line[14:], out)
-        elif line:
-            encoder.add([line], out)
-    encoder.add(request.lines, out)
-    if request.length >= 0:
-        encoder.add([b"content-length: %d" % request.length], out)
-    if request.expect:
-        encoder.add([b"expect: 100-continue"], out)
-    # We take trailers and pass them on, whatever this client said.
-    encoder.add([b"te: trailers"], out)
-    return b"".join(out)
 
 
 def _unconnected(data: bytes) -> None:

@@ -15,7 +15,7 @@ from pygateway.dataplane.exchange import Exchange, refuse
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http2 import frames
-from pygateway.dataplane.http2.answers import error_lines, plain_block
+from pygateway.dataplane.http2.blocks import error_lines, plain_block
 from pygateway.dataplane.http2.channel import Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import (

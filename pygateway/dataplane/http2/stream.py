@@ -23,7 +23,7 @@ from pygateway.dataplane.exchange import Exchange
 from pygateway.dataplane.framing import Downstream
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.response import ResponseHead
-from pygateway.dataplane.http2.answers import error_lines, head_block, plain_block
+from pygateway.dataplane.http2.blocks import error_lines, head_block, plain_block
 from pygateway.dataplane.http2.channel import NO_LINES, Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import INTERNAL_ERROR, NO_ERROR

@@ -1,10 +1,10 @@
-"""Response heads as header blocks."""
+"""Heads as header blocks."""
 
 from typing import Final
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import OVERLOAD, ProxyError
-from pygateway.dataplane.framing import UNKNOWN_LENGTH
+from pygateway.dataplane.framing import UNKNOWN_LENGTH, RequestOut
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http2.hpack import Encoder
 
@@ -52,3 +52,25 @@ def error_lines(error: ProxyError, size: int, ctx: Context) -> list[bytes]:
     if error.kind == OVERLOAD.kind:
         lines.append(b"Retry-After: " + ctx.config.retry_after)
     return lines
+
+
+def request_block(encoder: Encoder, request: RequestOut, host: bytes) -> bytes:
+    """A request's head as a header block."""
+    out: list[bytes] = []
+    encoder.begin(out)
+    encoder.add([b":method: " + request.method.encode(), b":scheme: http"], out)
+    encoder.add([b":authority: " + (request.authority or host)], out)
+    encoder.add_once(b":path", request.target, out)
+    for line in request.forwarded.split(b"\r\n"):
+        if line[:13] == b"X-Request-Id:":
+            encoder.add_once(b"x-request-id", line[14:], out)
+        elif line:
+            encoder.add([line], out)
+    encoder.add(request.lines, out)
+    if request.length >= 0:
+        encoder.add([b"content-length: %d" % request.length], out)
+    if request.expect:
+        encoder.add([b"expect: 100-continue"], out)
+    # We take trailers and pass them on, whatever this client said.
+    encoder.add([b"te: trailers"], out)
+    return b"".join(out)
