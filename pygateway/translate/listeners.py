@@ -1,8 +1,8 @@
 """Gateways and their listeners: what each of them is good for, and what its status says.
 
-HTTP and HTTPS listeners are served, the latter with the certificates that `tls.certificateRefs` lead to, and not without
-a good one. TLS, TCP and UDP are refused by name (`_LATER`) until the data plane speaks them. Listeners of a Gateway
-that cannot be told apart are all refused, as the API demands: no winner is picked.
+HTTP and HTTPS listeners are served, the latter with the certificates that `tls.certificateRefs` lead to and never
+without a good one. TLS, TCP and UDP are refused by name (`_LATER`) until the data plane speaks them. Listeners of a
+Gateway that cannot be told apart are all refused, as the API demands: no winner is picked.
 """
 
 from collections import Counter

@@ -19,6 +19,7 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import PLAIN_HTTP
 from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.http1.server import ServerConnection
+from pygateway.dataplane.http2.server import Http2Connection
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.tls.clienthello import (
     HANDSHAKE as HANDSHAKE_RECORD,
@@ -59,9 +60,12 @@ _FAILURES: Final[dict[str, str]] = {
 """How a handshake ended, by OpenSSL's word for it; what is not here is "failed"."""
 
 
-def speak(protocol: str | None, ctx: Context, port: Port) -> ServerConnection:
+Above = ServerConnection | Http2Connection
+
+
+def speak(protocol: str | None, ctx: Context, port: Port) -> Above:
     """The protocol above TLS, by what ALPN agreed on (`contexts.PROTOCOLS` is what is offered); None: no ALPN."""
-    return ServerConnection(ctx, port)
+    return Http2Connection(ctx, port) if protocol == "h2" else ServerConnection(ctx, port)
 
 
 class TlsConnection(Accepted):
@@ -72,7 +76,7 @@ class TlsConnection(Accepted):
     state: int
     _transport: asyncio.Transport | None
     _hello: HelloReader
-    _above: ServerConnection | None
+    _above: Above | None
     _tls: ssl.SSLObject | None
     _incoming: ssl.MemoryBIO | None
     _outgoing: ssl.MemoryBIO | None
@@ -334,14 +338,15 @@ class TlsConnection(Accepted):
                 self._on_eof(above)
                 return
             above.data_received(data)
-            if self.state != OPEN:
+            above = self._above
+            if above is None or self.state != OPEN:
                 return
             if incoming.pending == 0 and tls.pending() == 0 and not incoming.eof:
                 break
         if outgoing.pending:
             self._flush()
 
-    def _on_eof(self, above: ServerConnection) -> None:
+    def _on_eof(self, above: Above) -> None:
         """Nothing more will come. Without close_notify it is the same: messages of HTTP say themselves where they
         end."""
         if not self._eof:
@@ -424,6 +429,10 @@ class TlsConnection(Accepted):
                 self._transport.resume_reading()
             # Not from here: whoever resumes is in the middle of something.
             self.ctx.loop.call_soon(self._more)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """HTTP/2 by its preface, from a client that did not ask for it by ALPN."""
+        self._above = cast(Above, protocol)
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return default if self._transport is None else self._transport.get_extra_info(name, default)

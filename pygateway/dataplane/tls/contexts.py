@@ -12,7 +12,7 @@ from typing import Final
 from pygateway import ir
 from pygateway.dataplane.config import Config
 
-PROTOCOLS: Final = ["http/1.1"]
+PROTOCOLS: Final = ["h2", "http/1.1"]
 """What ALPN offers, the preferred one first; `connection.speak` says which protocol stands behind each."""
 _MOST_SESSIONS: Final = 2000
 """Sessions that OpenSSL may keep in one context (some 500 bytes each) before another takes its place."""

@@ -1,4 +1,4 @@
-"""Which listener a TLS connection belongs to, by the name in its handshake; `pygateway.ir.route.Listener` is the law."""
+"""Which listener a TLS connection belongs to, by the name in its handshake (see `pygateway.ir.route.Listener`)."""
 
 from collections.abc import Mapping, Sequence
 
