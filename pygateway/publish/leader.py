@@ -3,7 +3,7 @@
 Clocks are never compared. A record holds for its duration from the moment that we saw it change, by our own clock. The
 holder renews every 2 s and stops leading 8 s after the start of its last good renewal; nobody else takes the Lease
 before 13 s without a change. The 5 s between are for writes under way (`pen.TIMEOUT`) and for clocks that do not run
-alike. After a crash another leads within 13 s, one look (2 s, with jitter) and one request.
+alike. After a crash another leads within 13 s, two looks (2 s each, with jitter) and one request.
 """
 
 import asyncio

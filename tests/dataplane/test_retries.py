@@ -19,10 +19,15 @@ async def warmed(gateway: Gateway, count: int = 1) -> tuple[Wire, list[Wire]]:
     return pairs[0][0], [backend for _, backend in pairs]
 
 
+def retries(gateway: Gateway) -> int:
+    """Further tries so far; a cluster that was never used is not counted."""
+    return sum(cluster.retries for cluster in gateway.plane.counters().clusters)
+
+
 async def until_it_waits(gateway: Gateway) -> None:
     """Until a request has met refusal more often than it would without a pause."""
     async with asyncio.timeout(WAIT):
-        while gateway.plane.counters().clusters[0].retries < 1:  # noqa: ASYNC110  a counter tells no one
+        while retries(gateway) < 1:  # noqa: ASYNC110  a counter tells no one
             await asyncio.sleep(0.001)
 
 
@@ -155,9 +160,9 @@ async def test_the_requests_deadline_ends_the_waiting() -> None:
         await until_it_waits(gateway)
         await gateway.pass_time(4)
         await client.expect_response(504, error(504))
-        tries = gateway.plane.counters().clusters[0].retries
+        tries = retries(gateway)
         await asyncio.sleep(sum(PAUSES))
-        assert gateway.plane.counters().clusters[0].retries == tries
+        assert retries(gateway) == tries
 
 
 @story
@@ -169,9 +174,9 @@ async def test_a_client_that_leaves_ends_the_waiting() -> None:
         await until_it_waits(gateway)
         client.reset()
         assert (await gateway.logged())[0]["flag"] == "DC"
-        tries = gateway.plane.counters().clusters[0].retries
+        tries = retries(gateway)
         await asyncio.sleep(sum(PAUSES))
-        assert gateway.plane.counters().clusters[0].retries == tries
+        assert retries(gateway) == tries
 
 
 @story
@@ -213,4 +218,4 @@ async def test_an_upload_goes_on_after_one_endpoint_refused_and_another_had_a_ke
             assert await kept.body() == b"abcd"
             await kept.send(*EMPTY)
             await client.expect_response(200)
-        assert gateway.plane.counters().clusters[0].retries > 0
+        assert retries(gateway) > 0
