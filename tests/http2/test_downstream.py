@@ -13,7 +13,7 @@ from pygateway.dataplane.http2 import frames
 from pygateway.dataplane.http2.server import Http2Connection
 from tests.dataplane.harness import Gateway, Wire, error, route, story
 from tests.http2.driver import GET, POST, SETTINGS, data, headers, ping
-from tests.http2.wire import Client, connect
+from tests.http2.wire import WAIT, Client, connect
 
 MEGABYTE = 1 << 20
 OK = "HTTP/1.1 200 OK"
@@ -690,3 +690,17 @@ async def test_a_tunnel_has_an_idle_limit_and_ends_with_its_client() -> None:
         await backend.expect_close()
         assert (await gateway.logged())[0]["flag"] == ""
         assert gateway.plane.ctx.requests == 0
+
+
+@story
+async def test_a_worker_that_drains_does_not_wait_for_clients_that_stay() -> None:
+    async with Gateway() as gateway:
+        client = await connect(gateway)
+        client.quiet = ("SETTINGS", "WINDOW_UPDATE")
+        draining = asyncio.create_task(gateway.plane.drain(0))
+        assert await client.hear() == "GOAWAY 2147483647 NO_ERROR"
+        await gateway.pass_time(1)
+        assert await client.hear() == "GOAWAY 0 NO_ERROR"
+        await gateway.pass_time(1)
+        await asyncio.wait_for(draining, WAIT)
+        assert gateway.plane.ctx.connections == 0

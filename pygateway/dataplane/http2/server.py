@@ -35,7 +35,7 @@ from pygateway.dataplane.port import Port
 from pygateway.dataplane.wheel import NEVER
 
 NOTICE: Final = 0.5
-"""Seconds between the gentle GOAWAY and the final one: longer than a round trip."""
+"""Seconds between the gentle GOAWAY and the final one, and from there to the end: longer than a round trip."""
 _STATIC: Final = static_table()
 
 # How far the end of a connection has come.
@@ -294,7 +294,7 @@ class Http2Connection(Connection):
         if self.streams:
             return
         if self._ending == _LAST:
-            self._finish()
+            self._finish(NOTICE)
             return
         self._idle_at = deadline = self.ctx.wheel.now + self.ctx.config.keepalive_timeout
         if deadline < self.deadline:
@@ -306,7 +306,7 @@ class Http2Connection(Connection):
         if not self.streams:
             refuse(self.ctx, self.forwarding.address, error)
         self._end_streams(error)
-        self._finish()
+        self._finish(self.ctx.config.linger_timeout)
 
     # Called by the data plane.
 
@@ -378,7 +378,7 @@ class Http2Connection(Connection):
         if self.streams:
             self.flush()
         else:
-            self._finish()
+            self._finish(NOTICE)
 
     def _end_streams(self, error: ProxyError) -> None:
         for channel in list(self.streams.values()):
@@ -388,7 +388,7 @@ class Http2Connection(Connection):
                 cast(Http2Stream, owner).on_error(error)
         self.streams = {}
 
-    def _finish(self) -> None:
+    def _finish(self, linger: float) -> None:
         """Close after what is written. What the client still sends is dropped for a while first: closing with unread
         bytes makes the kernel reset the connection, and the client lose what it was told."""
         transport = self._transport
@@ -399,7 +399,7 @@ class Http2Connection(Connection):
         self._left = self.ctx.config.linger_bytes
         if transport.can_write_eof():
             transport.write_eof()
-            self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.linger_timeout)
+            self.ctx.wheel.watch(self, self.ctx.wheel.now + linger)
         else:
             self._close()
 
