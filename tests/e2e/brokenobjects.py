@@ -104,7 +104,7 @@ def gateways() -> Iterator[Broken]:
         )
     tls = {"certificateRefs": [{"name": "nobody"}]}
     secure = listening(protocol="HTTPS", port=443, tls=tls)
-    yield one("https", "listeners", "Accepted", "UnsupportedProtocol", listeners=secure)
+    yield one("https", "listeners", "ResolvedRefs", "InvalidCertificateRef", listeners=secure)
     yield one("no-listener", "", "Accepted", "ListenersNotValid", listeners=listening(protocol="example.com/odd"))
     odd_kind = listening(allowedRoutes={"kinds": [{"kind": "InvalidRoute"}]})
     yield one("route-kind", "listeners", "ResolvedRefs", "InvalidRouteKinds", listeners=odd_kind)
