@@ -704,3 +704,22 @@ async def test_a_worker_that_drains_does_not_wait_for_clients_that_stay() -> Non
         await gateway.pass_time(1)
         await asyncio.wait_for(draining, WAIT)
         assert gateway.plane.ctx.connections == 0
+
+
+@story
+async def test_a_byte_a_frame_is_passed_on_in_reads() -> None:
+    async with Gateway() as gateway:
+        body = b"".join(data(1, b"x") for _ in range(20_000))
+        client = await connect(gateway, headers(1, *POST, end=False), body, data(1, b"y", end=True))
+        backend = await gateway.accept()
+        await backend.read_head()
+        chunks, size = 0, -1
+        got = b""
+        while size:
+            size = int((await backend.reader.readline()).strip(), 16)
+            got += await backend.exactly(size + 2) if size else b""
+            chunks += 1
+        assert got.replace(b"\r\n", b"") == b"x" * 20_000 + b"y"
+        assert chunks < 100
+        await backend.send(OK, "Content-Length: 0")
+        assert (await client.answer(1))[0][":status"] == "200"

@@ -59,6 +59,7 @@ class Http2Connection(Connection):
     _transport: asyncio.Transport | None
     _write: Callable[[bytes], None]
     _preface: bytes
+    _fresh: list[Http2Stream]
     _ending: int
     _left: int
     _idle_at: float
@@ -74,6 +75,7 @@ class Http2Connection(Connection):
         self._transport = None
         self._write = _unconnected
         self._preface = PREFACE
+        self._fresh = []
         self._ending = _SERVING
         self._left = 0
         self._idle_at = NEVER
@@ -135,6 +137,11 @@ class Http2Connection(Connection):
             data = self._past_preface(data)
         if data and not self.over:
             self.receive(data)
+        if self._fresh:
+            fresh = self._fresh
+            self._fresh = []
+            for stream in fresh:
+                stream.deliver()
         self.busy = False
         if self._out:
             self.flush()
@@ -234,21 +241,22 @@ class Http2Connection(Connection):
             self.ctx.limits.add(fault.reason)
             stream.on_error(bad_request(fault.status, fault.reason))
             return
+        stream.deliver()
         stream.arrived()
         if stream.exchange is not None:
             stream.exchange.on_request_end(lines)
 
     def on_data(self, channel: Channel, data: bytes) -> None:
         stream = cast(Http2Stream, channel.owner)
-        if stream.tunnel != NO_TUNNEL:
-            stream.on_tunnel_data(data)
-            return
-        stream.moved(len(data))
-        if stream.exchange is not None:
-            stream.exchange.on_request_data(data)
+        if stream.parts:
+            stream.parts.append(data)
+        else:
+            stream.parts = [data]
+            self._fresh.append(stream)
 
     def on_end(self, channel: Channel) -> None:
         stream = cast(Http2Stream, channel.owner)
+        stream.deliver()
         if stream.tunnel != NO_TUNNEL:
             stream.on_tunnel_end()
             return

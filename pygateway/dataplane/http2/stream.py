@@ -38,13 +38,15 @@ _ACCEPT: Final = b"sec-websocket-accept"
 
 
 class Http2Stream(Downstream):
-    """`exchange` is None before it begins and after its end. `early` came for a tunnel before it was one."""
+    """`exchange` is None before it begins and after its end. `parts` came in the present read and are passed on in one
+    piece: a peer may send a byte a frame. `early` came for a tunnel before it was one."""
 
     ctx: Context
     exchange: Exchange | None
     connection: Connection
     channel: Channel
     tunnel: int
+    parts: list[bytes]
     early: list[bytes]
     _accept: bytes
     _head_only: bool
@@ -60,6 +62,7 @@ class Http2Stream(Downstream):
         self.connection = connection
         self.channel = channel
         self.tunnel = NO_TUNNEL
+        self.parts = NO_LINES
         self.early = NO_LINES
         self._accept = b""
         self._head_only = False
@@ -283,6 +286,22 @@ class Http2Stream(Downstream):
         if exchange is not None and exchange.deadline < deadline:
             deadline = exchange.deadline
         self.ctx.wheel.watch(self, deadline)
+
+    def deliver(self) -> None:
+        """Pass on what came."""
+        parts = self.parts
+        if not parts:
+            return
+        self.parts = NO_LINES
+        exchange = self.exchange
+        if exchange is None:
+            return
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self.tunnel != NO_TUNNEL:
+            self.on_tunnel_data(data)
+            return
+        self.moved(len(data))
+        exchange.on_request_data(data)
 
     def arrived(self) -> None:
         """The body is whole."""
