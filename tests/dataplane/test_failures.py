@@ -242,3 +242,20 @@ async def test_too_many_requests_are_answered_early_and_the_connection_stays() -
         await gateway.logged(2)
         await second.send("GET / HTTP/1.1", "Host: a")
         await backend.expect_request("GET / HTTP/1.1")
+
+
+NOT_FOUND = b'{"error_msg":"404 Route Not Found"}\n'
+
+
+@story
+async def test_an_answer_of_our_own_to_head_names_no_type() -> None:
+    """RFC 9110 section 9.3.2: a client that decodes by type would have nothing to decode."""
+    async with Gateway(()) as gateway:
+        client = await gateway.client()
+        await client.send("HEAD / HTTP/1.1", "Host: a")
+        await client.expect_response(404)
+        assert client.field("content-type") is None
+        assert client.field("content-length") == str(len(NOT_FOUND))
+        await client.send("GET / HTTP/1.1", "Host: a")
+        await client.expect_response(404, NOT_FOUND)
+        assert client.field("content-type") == "application/json"

@@ -165,7 +165,7 @@ class ServerConnection(Answering):
                 return
             head = parse_request(data[:at], limits)
         except BadMessage as fault:
-            if fault.status == 505 and self.bytes_in == 0 and begins_http2(data):
+            if fault.status == 505 and self.bytes_in == 0 and self.port.scheme == "http" and begins_http2(data):
                 self._become_http2(data)
                 return
             self.ctx.limits.add(fault.reason)

@@ -37,12 +37,15 @@ def framing_lines(head: ResponseHead, length: int, minor: int, body: bool) -> by
 
 
 def own_answer(error: ProxyError, ctx: Context, close: bool, head_only: bool) -> bytes:
-    """A whole answer with APISIX's error body."""
+    """A whole answer with APISIX's error body. To HEAD the type is left out, as RFC 9110 section 9.3.2 allows: some
+    clients decode by type, and would decode nothing."""
     text = body(error)
     parts = [
         status_line(error.status, reason_phrase(error.status)),
         ctx.date_line(),
-        b"Server: pygateway\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(text),
+        b"Server: pygateway\r\n",
+        b"" if head_only else b"Content-Type: application/json\r\n",
+        b"Content-Length: %d\r\n" % len(text),
     ]
     if error.kind == OVERLOAD.kind:
         parts.append(b"Retry-After: " + ctx.config.retry_after + CRLF)

@@ -41,14 +41,11 @@ def plain_block(encoder: Encoder, status: int, lines: list[bytes]) -> bytes:
     return b"".join(out)
 
 
-def error_lines(error: ProxyError, size: int, ctx: Context) -> list[bytes]:
-    """The fields of an answer of the gateway's own."""
-    lines = [
-        ctx.date_line()[:-2],
-        b"Server: pygateway",
-        b"Content-Type: application/json",
-        b"Content-Length: %d" % size,
-    ]
+def error_lines(error: ProxyError, size: int, ctx: Context, head_only: bool) -> list[bytes]:
+    """The fields of an answer of the gateway's own; to HEAD without the type, as in HTTP/1.1 (`own_answer`)."""
+    lines = [ctx.date_line()[:-2], b"Server: pygateway", b"Content-Length: %d" % size]
+    if not head_only:
+        lines.insert(2, b"Content-Type: application/json")
     if error.kind == OVERLOAD.kind:
         lines.append(b"Retry-After: " + ctx.config.retry_after)
     return lines

@@ -373,7 +373,7 @@ class Http2Connection(Connection):
         refuse(self.ctx, self.forwarding.address, error)
         text = body(error)
         self.send_headers(
-            channel, plain_block(self.encoder, error.status, error_lines(error, len(text), self.ctx)), False
+            channel, plain_block(self.encoder, error.status, error_lines(error, len(text), self.ctx, False)), False
         )
         self.send_data(channel, text, True)
         if channel.state != CLOSED:

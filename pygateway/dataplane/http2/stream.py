@@ -176,7 +176,7 @@ class Http2Stream(Downstream):
 
     def answer(self, error: ProxyError) -> None:
         text = b"" if self._head_only else body(error)
-        lines = error_lines(error, len(body(error)), self.ctx)
+        lines = error_lines(error, len(body(error)), self.ctx, self._head_only)
         self._answer(error.status, lines, text)
 
     def answer_redirect(self, status: int, location: bytes) -> None:

@@ -338,8 +338,7 @@ class TlsConnection(Accepted):
                 self._on_eof(above)
                 return
             above.data_received(data)
-            above = self._above
-            if above is None or self.state != OPEN:
+            if self.state != OPEN:
                 return
             if incoming.pending == 0 and tls.pending() == 0 and not incoming.eof:
                 break
@@ -429,10 +428,6 @@ class TlsConnection(Accepted):
                 self._transport.resume_reading()
             # Not from here: whoever resumes is in the middle of something.
             self.ctx.loop.call_soon(self._more)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """HTTP/2 by its preface, from a client that did not ask for it by ALPN."""
-        self._above = cast(Above, protocol)
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return default if self._transport is None else self._transport.get_extra_info(name, default)
