@@ -78,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Serve APISIX's names of metrics too."""
     apisix_metrics_prefix: str = "apisix_"
 
+    default_certificate: str = ""
+    """The Secret ("namespace/name") of what Ingress and APISIX hosts without a certificate of their own show."""
     ingress_class: str = "pygateway"
     controller_name: str = "pygateway.dev/gateway-controller"
 
@@ -146,6 +148,7 @@ _HELP: Final[Mapping[str, str]] = {
     "leader_election": "whether replicas elect who writes statuses",
     "apisix_metrics": "serve metrics under APISIX's names too",
     "apisix_metrics_prefix": "what those names begin with",
+    "default_certificate": "the Secret, namespace/name, whose certificate is shown where no other fits",
     "ingress_class": "the class of Ingress and APISIX objects that are served, beside none and apisix",
     "controller_name": "the spec.controllerName of GatewayClasses that are served",
     "log_level": "debug, info, warning or error",
@@ -259,6 +262,8 @@ def _check(field: str, value: Any) -> None:
     if field in ("addresses", "admin_address"):
         for one in (value,) if isinstance(value, str) else value:
             ipaddress.ip_address(one)
+    if field == "default_certificate" and value and value.count("/") != 1:
+        raise ValueError("a Secret is written namespace/name")
     if field == "tls_ciphers":
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(value)

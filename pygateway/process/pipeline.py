@@ -78,6 +78,7 @@ def policy(settings: Settings) -> Policy:
         http_port=settings.http,
         https_port=settings.https,
         ingress_class=settings.ingress_class,
+        default_certificate=settings.default_certificate,
         cluster=_cluster_policy(settings) if settings.kubernetes else None,
         # With Roles alone nobody may read classes, or make one: the name says that it is ours.
         gateway_class=settings.gateway_class if settings.watch_namespaces else "",

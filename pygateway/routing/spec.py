@@ -20,10 +20,15 @@ Rank = tuple[int, int, tuple[int, int, int, int, str, str, int, int], int]
 
 
 def match(
-    listeners: Sequence[ir.Listener], hosts: Mapping[str, ir.VirtualHost], port: int, view: RequestView
+    listeners: Sequence[ir.Listener],
+    hosts: Mapping[str, ir.VirtualHost],
+    port: int,
+    view: RequestView,
+    sni: str | None = None,
 ) -> ir.Route | None:
-    """The route that takes the request on the bound port `port`; None is a 404."""
-    for _, host in consulted(listeners, hosts, port, view):
+    """The route that takes the request on the bound port `port`; None is a 404. `sni`: the name in the handshake, where
+    it is not the host (and the request not `misdirected`)."""
+    for _, host in consulted(listeners, hosts, port, view, sni):
         route = best(host.routes, view)
         if route is not None or not host.fallthrough:
             return route
@@ -31,11 +36,15 @@ def match(
 
 
 def consulted(
-    listeners: Sequence[ir.Listener], hosts: Mapping[str, ir.VirtualHost], port: int, view: RequestView
+    listeners: Sequence[ir.Listener],
+    hosts: Mapping[str, ir.VirtualHost],
+    port: int,
+    view: RequestView,
+    sni: str | None = None,
 ) -> Iterator[tuple[ir.Listener, ir.VirtualHost]]:
     """The virtual hosts that may be asked, in order, each with its listener."""
     name = normal(view.host)
-    for listener in owners(listeners, port, name):
+    for listener in owners(listeners, port, name, sni):
         for hostname, host in sorted(
             _by_hostname(listener, hosts).items(), key=lambda item: specificity(item[0]), reverse=True
         ):
@@ -43,8 +52,16 @@ def consulted(
                 yield listener, host
 
 
-def owners(listeners: Sequence[ir.Listener], port: int, name: str) -> list[ir.Listener]:
-    """The listener of each group that owns requests for the host `name`, in the order of the groups."""
+def owners(listeners: Sequence[ir.Listener], port: int, name: str, sni: str | None = None) -> list[ir.Listener]:
+    """The listener of each group that owns requests for the host `name`, in the order of the groups. Over TLS it is the
+    one that took the connection."""
+    if any(one.bind == port and one.protocol == "https" for one in listeners):
+        taken = handshake(listeners, port, name if sni is None else sni)
+        return [] if taken is None else [taken[0]]
+    return _owners(listeners, port, name)
+
+
+def _owners(listeners: Sequence[ir.Listener], port: int, name: str) -> list[ir.Listener]:
     chosen: dict[str, ir.Listener | None] = {}
     for listener in sorted((listener for listener in listeners if listener.bind == port), key=lambda one: one.order):
         before = chosen.setdefault(listener.group, None)
@@ -53,6 +70,44 @@ def owners(listeners: Sequence[ir.Listener], port: int, name: str) -> list[ir.Li
         ):
             chosen[listener.group] = listener
     return [listener for listener in chosen.values() if listener is not None]
+
+
+def handshake(listeners: Sequence[ir.Listener], port: int, name: str) -> tuple[ir.Listener, ir.Termination] | None:
+    """The listener that a TLS connection belongs to, by the name in its handshake ("": none), and how TLS ends there;
+    None: the client is refused. Who names the host comes before who takes every host."""
+    over_tls = [one for one in listeners if one.protocol == "https"]
+    rest: tuple[ir.Listener, ir.Termination | None] | None = None
+    for listener in _owners(over_tls, port, name):
+        ending = _ending(listener, name)
+        if listener.hostname not in {"", "*"} or (ending is not None and ending.hostname not in {"", "*"}):
+            return _accepted(listener, ending)
+        rest = rest or (listener, ending)
+    return None if rest is None else _accepted(*rest)
+
+
+def misdirected(listeners: Sequence[ir.Listener], port: int, name: str, host: str) -> bool:
+    """Whether a request for `host` may not come by the TLS connection of a client that asked for `name`: another
+    listener owns it, or clients for it are asked for their certificates in another way."""
+    taken = handshake(listeners, port, name)
+    if taken is None:
+        return True
+    group = [one for one in listeners if one.group == taken[0].group and one.protocol == "https"]
+    own = _owners(group, port, host)
+    if own != [taken[0]]:
+        return True
+    if len({one.client for one in taken[0].tls}) == 1:
+        return False
+    ending = _ending(taken[0], host)
+    return ending is None or ending.client != taken[1].client
+
+
+def _ending(listener: ir.Listener, name: str) -> ir.Termination | None:
+    taking = [one for one in listener.tls if takes(one.hostname, name)]
+    return max(taking, key=lambda one: specificity(one.hostname), default=None)
+
+
+def _accepted(listener: ir.Listener, ending: ir.Termination | None) -> tuple[ir.Listener, ir.Termination] | None:
+    return None if ending is None or not ending.certificates else (listener, ending)
 
 
 def _by_hostname(listener: ir.Listener, hosts: Mapping[str, ir.VirtualHost]) -> dict[str, ir.VirtualHost]:

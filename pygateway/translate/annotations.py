@@ -1,8 +1,8 @@
 """Annotations of Ingress objects that other controllers act on: what is to be said about each, and which of them
 guard a path so that it must not be served without them.
 
-None is honoured yet except `k8s.apisix.apache.org/enable-websocket`. One that will be becomes an entry in a table of
-small functions here; until then every annotation that would change behaviour is named.
+Honoured are `k8s.apisix.apache.org/enable-websocket` and `ssl-redirect`. One more that is to be becomes an entry in a
+table of small functions here; until then every annotation that would change behaviour is named.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,21 +48,26 @@ _NO_EFFECT: Final = _names(
 _OFF: Final = frozenset(("", "false"))
 # A switch that is off asks for nothing. The names are switches: for others "false" is a value like any.
 _SWITCHES: Final = _names(
-    "ssl-redirect force-ssl-redirect preserve-trailing-slash from-to-www-redirect use-regex service-upstream "
+    "force-ssl-redirect preserve-trailing-slash from-to-www-redirect use-regex service-upstream "
     "enable-cors canary session-cookie-change-on-failure disable-proxy-intercept-errors enable-opentelemetry "
     "enable-global-auth ssl-passthrough enable-modsecurity enable-owasp-core-rules "
     "enable-csrf http-to-https enable-response-rewrite"
 )
 
 
+_HONOURED: Final = frozenset((NGINX + "ssl-redirect", APISIX + "enable-websocket"))
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """`problems` names every annotation that is not honoured. `guard` is the first of them that must not be done
-    without, `canary` whether the object is only a share of another Ingress. `websocket` lets upgrades through."""
+    without, `canary` whether the object is only a share of another Ingress. `websocket` lets upgrades through,
+    `ssl_redirect` sends requests in clear text for hosts with TLS to https."""
 
     problems: tuple[Problem, ...] = ()
     guard: str = ""
     canary: bool = False
     websocket: bool = True
+    ssl_redirect: bool = True
 
 
 def judge(annotations: Mapping[str, str]) -> Verdict:
@@ -72,8 +77,14 @@ def judge(annotations: Mapping[str, str]) -> Verdict:
         problems=tuple(_problem(name, guards) for name, guards in found),
         guard=next((name for name, guards in found if guards), ""),
         canary=any(name == _CANARY for name, _ in found),
-        websocket=annotations.get(APISIX + "enable-websocket", "true").strip().lower() != "false",
+        websocket=_is_on(annotations, APISIX + "enable-websocket"),
+        ssl_redirect=_is_on(annotations, NGINX + "ssl-redirect"),
     )
+
+
+def _is_on(annotations: Mapping[str, str], name: str) -> bool:
+    """A switch that is on unless it is turned off."""
+    return annotations.get(name, "true").strip().lower() != "false"
 
 
 def _problem(name: str, guards: bool) -> Problem:
@@ -85,6 +96,8 @@ def _named(annotations: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
     """Every annotation that would change behaviour, by name, and whether it is a guard."""
     for name in sorted(annotations):
         value = annotations[name].strip().lower()
+        if name in _HONOURED:
+            continue
         if name in _PROTOCOL:
             if value not in {"http", ""}:
                 yield name, value in _TLS_PROTOCOLS
@@ -94,7 +107,7 @@ def _named(annotations: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
                 yield name, key in _NGINX_GUARDS or key.startswith(_NGINX_GUARD_PREFIXES)
         elif name.startswith(APISIX):
             key = name.removeprefix(APISIX)
-            if key != "enable-websocket" and not _idle(key, value):
+            if not _idle(key, value):
                 yield name, key in _APISIX_GUARDS or key.startswith(_APISIX_GUARD_PREFIXES)
 
 

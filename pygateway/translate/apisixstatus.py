@@ -6,7 +6,9 @@ from typing import Final
 from pygateway.translate.conditions import condition, joined
 from pygateway.translate.result import ApisixStatus, Condition, Problem
 
-_REFERENCES: Final = frozenset(("BackendNotFound", "InvalidKind", "UnsupportedProtocol"))
+_REFERENCES: Final = frozenset(
+    ("BackendNotFound", "InvalidKind", "UnsupportedProtocol", "InvalidCertificateRef", "RefNotPermitted")
+)
 
 
 @lru_cache(256)  # thousands of healthy objects share a few statuses
@@ -22,7 +24,7 @@ def apisix_status(problems: tuple[Problem, ...], generation: int, served: bool) 
         (
             _condition("Accepted", refused, generation),
             _condition("ResolvedRefs", unresolved, generation),
-            _programmed(refused, generation, served),
+            _programmed(problems, generation, served),
             condition(
                 "ResourcesAvailable",
                 not problems,
@@ -40,7 +42,7 @@ def _condition(kind: str, against: list[Problem], generation: int) -> Condition:
     return condition(kind, not against, reason, joined(map(str, against)), generation)
 
 
-def _programmed(refused: list[Problem], generation: int, served: bool) -> Condition:
-    if refused and not served:
+def _programmed(problems: tuple[Problem, ...], generation: int, served: bool) -> Condition:
+    if problems and not served:
         return condition("Programmed", False, "Invalid", "Nothing of the object is in effect", generation)
     return condition("Programmed", True, "Programmed", "", generation)

@@ -1,18 +1,18 @@
-"""Certificates of listeners: from Secrets of type `kubernetes.io/tls` to the IR.
+"""Certificates of listeners: from Secrets to the IR, as `kubernetes.io/tls` has them or as APISIX (`cert`, `key`).
 
 A chain and a key that do not belong together, or cannot be read, are a fault of the reference: nothing else of the
 Gateway suffers. What is wrong is told without a word of what is in the Secret.
 """
 
 import base64
-import binascii
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import msgspec
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from pygateway import ir
@@ -22,9 +22,13 @@ from pygateway.resources.world import World
 from pygateway.translate.grants import Referrer, by_namespace, permitted
 from pygateway.translate.result import Problem
 
-_CHAIN: Final = "tls.crt"
-_KEY: Final = "tls.key"
-_REASON: Final = "InvalidCertificateRef"
+_FIELDS: Final = (("tls.crt", "tls.key"), ("cert", "key"))
+INVALID: Final = "InvalidCertificateRef"
+DENIED: Final = "RefNotPermitted"
+_SMALLEST_RSA: Final = 2048
+"""Bits; the TLS library takes no less (security level 2)."""
+_FAULTS: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
+"""What `cryptography` raises for what it cannot read."""
 _entries = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -33,6 +37,7 @@ class Certificates:
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[Secret, ir.Certificate | str]] = {}
+        self._asked: set[str] = set()
         self._world = World()
         self._grants = by_namespace({})
 
@@ -44,53 +49,85 @@ class Certificates:
             self._read = {key: kept for key, kept in self._read.items() if world.secrets.get(key) is kept[0]}
         self._world = world
 
+    def secrets(self) -> dict[str, Secret]:
+        """Those that were ever asked for and are there."""
+        there = self._world.secrets
+        return {key: there[key] for key in sorted(self._asked) if key in there}
+
+    def secret(self, key: str) -> Secret | None:
+        return self._world.secrets.get(key)
+
+    def read(self, key: str) -> ir.Certificate | str:
+        """The certificate in the Secret "namespace/name", or what is wrong with it."""
+        self._asked.add(key)
+        secret = self._world.secrets.get(key)
+        if secret is None:
+            return f"Secret {key} does not exist"
+        kept = self._read.get(key)
+        if kept is None or kept[0] is not secret:
+            kept = self._read[key] = (secret, certificate(key, secret))
+        return kept[1]
+
     def of(self, gateway: Gateway, reference: SecretObjectReference, at: str) -> ir.Certificate | Problem:
         """The certificate behind a reference at the field `at` (GEP-1364: reasons of ResolvedRefs)."""
         home = gateway.metadata.namespace
         namespace = reference.namespace or home
         if reference.group != "" or reference.kind != "Secret":
             message = f"a certificate of kind {reference.kind}, group {reference.group}, is not supported"
-            return Problem(_REASON, message, f"{at}.kind")
+            return Problem(INVALID, message, f"{at}.kind")
         if namespace != home:
             granted = self._grants.get(namespace, ())
             if not permitted(granted, Referrer(GROUP, "Gateway", home), "", "Secret", reference.name):
                 message = f"no ReferenceGrant in {namespace} lets a Gateway of {home} refer to Secret {reference.name}"
-                return Problem("RefNotPermitted", message, at)
-        key = f"{namespace}/{reference.name}"
-        secret = self._world.secrets.get(key)
-        if secret is None:
-            return Problem(_REASON, f"Secret {key} does not exist", f"{at}.name")
-        kept = self._read.get(key)
-        if kept is None or kept[0] is not secret:
-            kept = self._read[key] = (secret, certificate(key, secret))
-        found = kept[1]
-        return Problem(_REASON, f"Secret {key}: {found}", f"{at}.name") if isinstance(found, str) else found
+                return Problem(DENIED, message, at)
+        found = self.read(f"{namespace}/{reference.name}")
+        return Problem(INVALID, found, f"{at}.name") if isinstance(found, str) else found
 
 
 def certificate(name: str, secret: Secret) -> ir.Certificate | str:
     """The chain and key of a Secret, or what is wrong with them."""
+    where = f"Secret {name}"
     try:
         entries = _entries(secret.data)
-        chain, key = (base64.b64decode(entries[field], validate=True) for field in (_CHAIN, _KEY))
-    except KeyError as missing:
-        return f"there is no {missing.args[0]} in it"
-    except (msgspec.MsgspecError, binascii.Error):
-        return "its data cannot be read"
-    return _checked(name, chain, key)
+        fields = next((pair for pair in _FIELDS if all(field in entries for field in pair)), None)
+        if fields is None:
+            missing = next(field for field in _FIELDS[0] if field not in entries)
+            return f"{where}: there is no {missing} in it"
+        chain, key = (base64.b64decode(entries[field], validate=True) for field in fields)
+    except (msgspec.MsgspecError, ValueError):  # binascii.Error is one
+        return f"{where}: its data cannot be read"
+    found = _checked(name, (chain, key), fields)
+    return f"{where}: {found}" if isinstance(found, str) else found
 
 
-def _checked(name: str, chain: bytes, key: bytes) -> ir.Certificate | str:
+def _checked(name: str, pair: tuple[bytes, bytes], fields: tuple[str, str]) -> ir.Certificate | str:
+    """What workers get is written anew from what was read: nothing else that stood in the text."""
     try:
-        leaf = x509.load_pem_x509_certificates(chain)[0]
-    except (ValueError, UnsupportedAlgorithm):
-        return f"{_CHAIN} holds no certificate that can be read (PEM)"
+        chain = x509.load_pem_x509_certificates(pair[0])
+        public = chain[0].public_key()
+        hosts = tuple(dict.fromkeys(_hosts(chain[0])))
+    except _FAULTS:
+        return f"{fields[0]} holds no certificate that can be read (PEM)"
     try:
-        private = serialization.load_pem_private_key(key, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return f"{_KEY} holds no key that can be read (PEM, not encrypted)"
-    if _public(private.public_key()) != _public(leaf.public_key()):
-        return f"{_KEY} is not the key of the first certificate in {_CHAIN}"
-    return ir.Certificate(name, chain, key, tuple(dict.fromkeys(_hosts(leaf))))
+        private = serialization.load_pem_private_key(pair[1], password=None)
+    except _FAULTS:
+        return f"{fields[1]} holds no key that can be read (PEM, not encrypted)"
+    if isinstance(private, rsa.RSAPrivateKey):
+        if private.key_size < _SMALLEST_RSA:
+            return f"{fields[1]} is an RSA key of {private.key_size} bits: less than {_SMALLEST_RSA}"
+    elif not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        return f"{fields[1]} is neither an RSA nor an EC nor an Ed25519 key"
+    if _public(private.public_key()) != _public(public):
+        return f"{fields[1]} is not the key of the first certificate in {fields[0]}"
+    pem = serialization.Encoding.PEM
+    key = private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return ir.Certificate(name, b"".join(one.public_bytes(pem) for one in chain), key, hosts)
+
+
+def covers(names: Collection[str], host: str) -> bool:
+    """Whether one of the names is the host, or a wildcard for its first label."""
+    _, dot, rest = host.partition(".")
+    return host in names or bool(dot and f"*.{rest}" in names)
 
 
 def _public(key: PublicKeyTypes) -> bytes:
@@ -102,5 +139,5 @@ def _hosts(leaf: x509.Certificate) -> Iterator[str]:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         yield from (name.lower() for name in names.get_values_for_type(x509.DNSName))
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return

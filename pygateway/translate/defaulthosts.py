@@ -1,4 +1,4 @@
-"""The default listener: what all Ingress and APISIX objects become together.
+"""The default listeners: what all Ingress and APISIX objects become together, in clear text and over TLS.
 
 Each object is translated on its own (`ingress`, `apisixroute`) and remembered. Here their routes meet in virtual hosts,
 are put in order, and those that another one leaves nothing are told so.
@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.apisix import ApisixRoute
+from pygateway.resources.apisix import ApisixRoute, ApisixTls
 from pygateway.resources.ingress import Ingress
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
@@ -18,18 +18,19 @@ from pygateway.translate.addresses import ingress_status
 from pygateway.translate.apisixobjects import unsupported, upstream_problems
 from pygateway.translate.apisixroute import apisix_routes
 from pygateway.translate.apisixstatus import apisix_status
+from pygateway.translate.apisixtls import apisix_tls
 from pygateway.translate.conflicts import ordered
 from pygateway.translate.ingress import ingress_routes
 from pygateway.translate.ingressclass import accepted_names, foreign
 from pygateway.translate.memo import Memo, Reads, Tables, kept
-from pygateway.translate.placed import Routes
+from pygateway.translate.placed import Bound, Placed, Routes
 from pygateway.translate.result import IngressStatus, Policy, Problem, Status
 
 LISTENER: Final = "default"
+SECURE: Final = "default-https"
 _APISIX: Final = "apisix.apache.org"
 _INGRESS: Final = "networking.k8s.io"
 _WITHOUT_EFFECT: Final = (
-    ("ApisixTls", "apisix_tlses"),
     ("ApisixConsumer", "apisix_consumers"),
     ("ApisixPluginConfig", "apisix_plugin_configs"),
     ("ApisixGlobalRule", "apisix_global_rules"),
@@ -38,11 +39,16 @@ _WITHOUT_EFFECT: Final = (
 
 
 class DefaultHosts(msgspec.Struct, frozen=True):
-    """Virtual hosts by key, and what the objects are told."""
+    """Virtual hosts by key, which of them are the listener's in clear text and which its over TLS, how TLS ends there,
+    and what the objects are told. Without `tls` there is no listener over TLS."""
 
     hosts: dict[str, ir.VirtualHost]
     statuses: dict[Ref, Status]
     problems: dict[Ref, tuple[Problem, ...]]
+    plain: tuple[str, ...] = ()
+    secure: tuple[str, ...] = ()
+    tls: tuple[ir.Termination, ...] = ()
+    certificates: dict[str, ir.Certificate] = {}
 
 
 class _Loss(msgspec.Struct, frozen=True):
@@ -70,12 +76,18 @@ class DefaultHostsTranslator:
         self._policy = policy
 
         def of_ingress(one: Ingress, reads: Reads) -> _Made:
-            return _made(_INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted))
+            return _made(
+                _INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted, policy.default_certificate)
+            )
 
         def of_route(one: ApisixRoute, reads: Reads) -> _Made:
             return _made(_APISIX, "ApisixRoute", one.metadata, apisix_routes(one, reads, accepted))
 
+        def of_tls(one: ApisixTls, reads: Reads) -> _Made:
+            return _made(_APISIX, "ApisixTls", one.metadata, apisix_tls(one, reads, accepted))
+
         self._ingresses = Memo(of_ingress)
+        self._apisix_tlses = Memo(of_tls)
         self._apisix_routes = Memo(of_route)
         self._inputs: tuple[object, ...] = ()
         self._result = DefaultHosts({}, {}, {})
@@ -86,18 +98,36 @@ class DefaultHostsTranslator:
         """The very same value when nothing that it depends on has changed."""
         ingresses = self._ingresses.run(world.ingresses, tables)
         routes = self._apisix_routes.run(world.apisix_routes, tables)
+        tlses = self._apisix_tlses.run(world.apisix_tlses, tables)
+        certificate = self._certificate(tables)
         others = tuple(getattr(world, field) for _, field in _WITHOUT_EFFECT)
         reach = ingress_status(world, self._policy.cluster)
         self._reach = reach = self._reach if reach == self._reach else reach
-        inputs = (ingresses, routes, world.apisix_upstreams, *others, tables.ingress_classes, reach)
+        inputs = (
+            ingresses, routes, tlses, certificate, world.apisix_upstreams, *others, tables.ingress_classes, reach
+        )  # fmt: skip
         if len(self._inputs) != len(inputs) or any(a is not b for a, b in zip(inputs, self._inputs, strict=True)):
             others_made = _without_effect(world, self._accepted)
-            self._result = self._join([*ingresses.values(), *routes.values(), *others_made])
+            made = [*ingresses.values(), *routes.values(), *tlses.values(), *others_made]
+            self._result = self._join(made, certificate)
             self._inputs = inputs
         return self._result
 
-    def _join(self, made: Sequence[_Made]) -> DefaultHosts:
-        hosts = kept(self._result.hosts, _hosts(made))
+    def _certificate(self, tables: Tables) -> ir.Certificate | None:
+        """The default one, if it is there and good."""
+        key = self._policy.default_certificate
+        found = tables.certificates.read(key) if key else None
+        return found if isinstance(found, ir.Certificate) else None
+
+    def _join(self, made: Sequence[_Made], certificate: ir.Certificate | None) -> DefaultHosts:
+        tls, certificates = terminations([bound for one in made for bound in one.routes.bound], certificate)
+        plain = _hosts(LISTENER, [placed for one in made for placed in one.routes.placed if placed.plain])
+        secure = (
+            _hosts(SECURE, [placed for one in made for placed in one.routes.placed if placed.secure]) if tls else []
+        )
+        shared = {host.hostname: host for host in plain}
+        secure = [_shared(shared.get(host.hostname), host) for host in secure]
+        hosts = kept(self._result.hosts, {host.name: host for host in (*plain, *secure)})
         self._losses = {key: self._lost(key, host) for key, host in hosts.items()}
         lost: dict[Ref, dict[Problem, None]] = {}
         for _, losses in self._losses.values():
@@ -112,11 +142,12 @@ class DefaultHostsTranslator:
             status = None if any(problem.note for problem in found) else self._status(one, found)
             if status is not None:
                 statuses[one.ref] = status
-        return DefaultHosts(hosts, statuses, problems)
+        names = (tuple(host.name for host in plain), tuple(host.name for host in secure))
+        return DefaultHosts(hosts, statuses, problems, *names, tls, certificates)
 
     def _status(self, one: _Made, problems: tuple[Problem, ...]) -> Status | None:
         if one.ref.group == _APISIX:
-            return apisix_status(problems, one.generation, bool(one.routes.placed))
+            return apisix_status(problems, one.generation, bool(one.routes.placed) or _is_shown(one.routes))
         return self._reach
 
     def _lost(self, key: str, host: ir.VirtualHost) -> tuple[ir.VirtualHost, list[_Loss]]:
@@ -142,16 +173,43 @@ def _left(one: Any, world: World, accepted: Set[str]) -> tuple[Problem, ...]:
     return () if left is None else (left,)
 
 
-def _hosts(made: Sequence[_Made]) -> dict[str, ir.VirtualHost]:
+def _is_shown(routes: Routes) -> bool:
+    return any(bound.certificate is not None for bound in routes.bound)
+
+
+def _hosts(listener: str, placed: Sequence[Placed]) -> list[ir.VirtualHost]:
     found: dict[str, list[ir.Route]] = {}
-    for one in made:
-        for placed in one.routes.placed:
-            found.setdefault(placed.hostname, []).append(placed.route)
-    hosts: dict[str, ir.VirtualHost] = {}
+    for one in placed:
+        found.setdefault(one.hostname, []).append(one.route)
+    return [
+        ir.VirtualHost(f"{listener}|{hostname}", hostname, ordered(found[hostname]), fallthrough=True)
+        for hostname in sorted(found)
+    ]
+
+
+def _shared(plain: ir.VirtualHost | None, secure: ir.VirtualHost) -> ir.VirtualHost:
+    """One virtual host serves both listeners where its routes are the same."""
+    return plain if plain is not None and plain.routes == secure.routes else secure
+
+
+def terminations(
+    bound: Sequence[Bound], default: ir.Certificate | None
+) -> tuple[tuple[ir.Termination, ...], dict[str, ir.Certificate]]:
+    """How TLS ends by name, and the certificates for it. Who is refused by one object is not let in by another."""
+    found: dict[str, list[Bound]] = {}
+    for one in sorted(bound, key=lambda each: each.since):  # of one age: in the order of their kinds and keys
+        found.setdefault(one.hostname, []).append(one)
+    if default is not None:
+        found.setdefault("", []).append(Bound("", default, ""))
+    tls: list[ir.Termination] = []
+    certificates: dict[str, ir.Certificate] = {}
     for hostname in sorted(found):
-        key = f"{LISTENER}|{hostname}"
-        hosts[key] = ir.VirtualHost(key, hostname, ordered(found[hostname]), fallthrough=True)
-    return hosts
+        shown = [one.certificate for one in found[hostname] if one.certificate is not None]
+        if len(shown) < len(found[hostname]):
+            shown = []
+        certificates.update({one.name: one for one in shown})
+        tls.append(ir.Termination(hostname, tuple(dict.fromkeys(one.name for one in shown))))
+    return (tuple(tls) if certificates else ()), certificates
 
 
 def _losses(host: ir.VirtualHost) -> Iterator[_Loss]:

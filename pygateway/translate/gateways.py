@@ -122,7 +122,9 @@ def _listener_conditions(each: ListenerView, reach: Reach | None) -> tuple[Condi
         return each.conditions
     message = f"Service {reach.service} does not lead to port {each.spec.port} yet"
     return tuple(
-        condition("Programmed", False, "Pending", message, one.observed_generation) if one.type == "Programmed" else one
+        condition("Programmed", False, "Pending", message, one.observed_generation)
+        if (one.type, one.status) == ("Programmed", "True")
+        else one
         for one in each.conditions
     )
 

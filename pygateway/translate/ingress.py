@@ -8,7 +8,7 @@
   host and no paths sends that host to it.
 - WebSockets are let through, as users of ingress-nginx expect; `k8s.apisix.apache.org/enable-websocket: "false"` is
   honoured.
-- `tls` is not supported yet: it is named, and the rules are served on the plain port.
+- `tls`: see `ingresstls`.
 - A backend that cannot be used answers 503, and so does every path of an object with an annotation that guards
   (`pygateway.translate.annotations`).
 """
@@ -25,28 +25,31 @@ from pygateway.resources.ingress import HTTPIngressPath, Ingress, IngressBackend
 from pygateway.translate.annotations import Verdict, judge
 from pygateway.translate.ingressclass import class_of
 from pygateway.translate.ingressclass import foreign as foreign_class
+from pygateway.translate.ingresstls import Secured, secured
 from pygateway.translate.placed import UNRESOLVED, Looks, Placed, Routes, cluster_of
 from pygateway.translate.result import Problem
 
 _LAST: Final = 2**53
 """The priority of a default backend: after everything else whose path matches equally well."""
+_TO_HTTPS: Final = ir.Redirect(308, scheme="https")
 _HOST: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _DEFAULT: Final = "default-backend"
 _PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
 
 
-def ingress_routes(ingress: Ingress, looks: Looks, accepted: Set[str]) -> Routes:
+def ingress_routes(ingress: Ingress, looks: Looks, accepted: Set[str], certificate: str = "") -> Routes:
     """All rules of the object, each path on its own, and its default backend. `accepted` are the names of classes that
-    are ours without an object."""
+    are ours without an object, `certificate` is the Secret of the default certificate."""
     name, at = class_of(ingress)
     foreign = foreign_class(name, at, looks.ingress_classes(), accepted)
     if foreign is not None:
         return Routes((), (foreign,))
     verdict = judge(ingress.metadata.annotations)
-    source = _Source(ingress, looks, verdict)
-    found = [*verdict.problems, *_tls(ingress), *_everything(source)]
+    tls = secured(ingress, looks, certificate)
+    source = _Source(ingress, looks, verdict, tls)
+    found = [*verdict.problems, *tls.problems, *_everything(source)]
     placed = () if verdict.canary else tuple(item for item in found if isinstance(item, Placed))
-    return Routes(placed, tuple(item for item in found if isinstance(item, Problem)))
+    return Routes(placed, tuple(item for item in found if isinstance(item, Problem)), tls.bound)
 
 
 class _Source(msgspec.Struct, frozen=True):
@@ -55,9 +58,18 @@ class _Source(msgspec.Struct, frozen=True):
     ingress: Ingress
     looks: Looks
     verdict: Verdict
+    tls: Secured
 
-    def placed(self, hostname: str, match: ir.Match, action: ir.Action, place: tuple[int, int]) -> Placed:
-        """A route of the rule and path at `place`, or of the default backend at (-1, 0) and (rule, -1)."""
+    def placed(self, hostname: str, match: ir.Match, action: ir.Action, place: tuple[int, int]) -> Iterator[Placed]:
+        """The route of the rule and path at `place`, or of the default backend at (-1, 0) and (rule, -1)."""
+        if self.verdict.ssl_redirect and self.tls.redirects(hostname, match.path.value):
+            to_https = self._route(hostname, match, _TO_HTTPS, place)
+            yield Placed(hostname, to_https, secure=False)
+            yield Placed(hostname, self._route(hostname, match, action, place), plain=False)
+        else:
+            yield Placed(hostname, self._route(hostname, match, action, place))
+
+    def _route(self, hostname: str, match: ir.Match, action: ir.Action, place: tuple[int, int]) -> ir.Route:
         meta = self.ingress.metadata
         rule = _DEFAULT if -1 in place else str(place[0])
         priority = _LAST if -1 in place else 0
@@ -66,20 +78,13 @@ class _Source(msgspec.Struct, frozen=True):
             condition = ir.Predicate(ir.Subject.HEADER, "host", ir.Op.REGEX, (one_label,))
             match = msgspec.structs.replace(match, predicates=(condition,))
         key = f"{meta.namespace}/{meta.name}"
-        route = ir.Route(
+        return ir.Route(
             f"{meta.namespace}_{meta.name}_{rule}",
             ir.Origin("Ingress", meta.namespace, meta.name, rule),
             match,
             action,
             precedence=(priority, 0, 0, 0, meta.creation_timestamp, key, *place),
         )
-        return Placed(hostname, route)
-
-
-def _tls(ingress: Ingress) -> Iterator[Problem]:
-    if ingress.spec.tls:
-        message = "tls is not supported yet: the rules are served on the plain port"
-        yield Problem("NotSupported", message, "spec.tls")
 
 
 def _everything(source: _Source) -> Iterator[Placed | Problem]:
@@ -89,7 +94,7 @@ def _everything(source: _Source) -> Iterator[Placed | Problem]:
         default, problem = _action(source, spec.default_backend, "spec.defaultBackend")
         if problem is not None:
             yield problem
-        yield source.placed("*", ir.Match(), default, (-1, 0))
+        yield from source.placed("*", ir.Match(), default, (-1, 0))
     elif not spec.rules:
         yield Problem("InvalidSpec", "there are neither rules nor a default backend", "spec.rules")
     for index, rule in enumerate(spec.rules):
@@ -107,7 +112,7 @@ def _rule(source: _Source, index: int, rule: IngressRule, default: ir.Action | N
     elif default is None:
         yield Problem("InvalidSpec", "the rule has no paths, and there is no default backend", at)
     elif hostname != "*":
-        yield source.placed(hostname, ir.Match(), default, (index, -1))
+        yield from source.placed(hostname, ir.Match(), default, (index, -1))
 
 
 def _is_host(text: str) -> bool:
@@ -129,7 +134,7 @@ def _path(source: _Source, hostname: str, path: HTTPIngressPath, place: tuple[in
     action, problem = _action(source, path.backend, f"{at}.backend")
     if problem is not None:
         yield problem
-    yield source.placed(hostname, ir.Match(match), action, place)
+    yield from source.placed(hostname, ir.Match(match), action, place)
 
 
 def path_match(path_type: str, path: str) -> ir.PathMatch:

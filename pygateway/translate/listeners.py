@@ -15,7 +15,7 @@ from pygateway import ir
 from pygateway.resources.gateway import GROUP, Gateway, Listener, RouteGroupKind
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.translate import hostnames, selectors
-from pygateway.translate.certificates import Certificates
+from pygateway.translate.certificates import INVALID, Certificates
 from pygateway.translate.conditions import condition
 from pygateway.translate.result import Condition, Policy, Problem
 
@@ -150,7 +150,7 @@ def _with_certificates(gateway: Gateway, one: _Judged, keys: Certificates) -> _J
     at, references = f"{one.at}.tls.certificateRefs", one.spec.tls.certificate_refs
     found = [keys.of(gateway, reference, f"{at}[{index}]") for index, reference in enumerate(references)]
     if not references:
-        found = [Problem("InvalidCertificateRef", "an HTTPS listener needs a certificate", at)]
+        found = [Problem(INVALID, "an HTTPS listener needs a certificate", at)]
     bad = next((each for each in found if isinstance(each, Problem)), None)
     good = tuple(each for each in found if isinstance(each, ir.Certificate))
     return msgspec.structs.replace(one, certificates=good, unresolved=one.unresolved or bad)
@@ -204,7 +204,7 @@ def _conflicting(one: _Judged, ports: Counter[tuple[int, bool]], hosts: Counter[
 
 def _view(gateway: Gateway, one: _Judged, fault: Problem | None) -> ListenerView:
     meta = gateway.metadata
-    serves = one.refused is None and bool(one.kinds) and fault is None and not _lacks_certificate(one)
+    serves = one.refused is None and bool(one.kinds) and fault is None
     return ListenerView(
         key=f"{meta.namespace}/{meta.name}/{one.spec.name}",
         spec=one.spec,

@@ -9,10 +9,12 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from pygateway import ir
 from pygateway.resources.apisix import ApisixUpstream
-from pygateway.resources.core import Namespace, Service
+from pygateway.resources.core import Namespace, Secret, Service
 from pygateway.resources.gateway import ReferenceGrant
 from pygateway.resources.ingress import IngressClass
+from pygateway.translate.certificates import Certificates
 from pygateway.translate.listeners import GatewayView
 from pygateway.translate.result import Problem
 
@@ -32,6 +34,9 @@ class Tables(msgspec.Struct, frozen=True):
     gateways: dict[str, GatewayView | Problem]
     ingress_classes: dict[str, IngressClass]
     upstreams: dict[str, ApisixUpstream]
+    secrets: dict[str, Secret]
+    """Those that were asked for before; `certificates` reads them, and others."""
+    certificates: Certificates
 
 
 class Reads:
@@ -61,6 +66,12 @@ class Reads:
 
     def upstream(self, key: str) -> ApisixUpstream | None:
         return self._note("upstreams", key, self._tables.upstreams.get(key))
+
+    def certificate(self, key: str) -> ir.Certificate | str:
+        """What is in the Secret "namespace/name", or what is wrong with it."""
+        found = self._tables.certificates.read(key)
+        self._note("secrets", key, self._tables.certificates.secret(key))
+        return found
 
     def still_hold(self, tables: Tables) -> bool:
         """Whether every question so far has the same answer in `tables`."""

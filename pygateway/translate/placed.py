@@ -8,6 +8,7 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.apisix import ApisixUpstream
 from pygateway.resources.core import Service
+from pygateway.resources.gateway import ReferenceGrant
 from pygateway.resources.ingress import IngressClass
 from pygateway.translate.apisixobjects import wants_tls
 from pygateway.translate.backends import resolve
@@ -20,10 +21,21 @@ _DIGITS: Final = 5
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A route and the virtual host of the default listener that it belongs to."""
+    """A route and the virtual host of the default listeners that it belongs to: over TLS, in clear text, or both."""
 
     hostname: str
     route: ir.Route
+    plain: bool = True
+    secure: bool = True
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """A name that clients may ask for over TLS ("": any that nobody else has), and what they are shown. Of several
+    objects with one name the one made first (`since`) counts. No certificate: such clients are refused."""
+
+    hostname: str
+    certificate: ir.Certificate | None
+    since: str
 
 
 class Routes(msgspec.Struct, frozen=True):
@@ -31,6 +43,7 @@ class Routes(msgspec.Struct, frozen=True):
 
     placed: tuple[Placed, ...] = ()
     problems: tuple[Problem, ...] = ()
+    bound: tuple[Bound, ...] = ()
 
 
 class Looks(Protocol):
@@ -38,6 +51,8 @@ class Looks(Protocol):
 
     def service(self, key: str, /) -> Service | None: ...
     def upstream(self, key: str, /) -> ApisixUpstream | None: ...
+    def certificate(self, key: str, /) -> ir.Certificate | str: ...
+    def grants(self, namespace: str, /) -> tuple[ReferenceGrant, ...]: ...
     def ingress_classes(self) -> Mapping[str, IngressClass]: ...
 
 

@@ -26,13 +26,15 @@ class ClusterPolicy(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What does not come from objects. `http_port` and `https_port` are where listeners on 80 and 443 are bound;
     others are bound as they are. `addresses` are those at which Gateways can be reached. `gateway_class` is the name of
-    a class that is ours even where no object of it is to be seen: with rights in some namespaces only."""
+    a class that is ours even where no object of it is to be seen: with rights in some namespaces only.
+    `default_certificate` is the Secret ("namespace/name") that the default listener shows where no other fits."""
 
     controller_name: str = "pygateway.dev/gateway-controller"
     http_port: int = 8080
     https_port: int = 8443
     ingress_class: str = "pygateway"
     gateway_class: str = ""
+    default_certificate: str = ""
     addresses: tuple[str, ...] = ("127.0.0.1",)
     cluster: ClusterPolicy | None = None
     """None: without a cluster, where listeners are bound as they are."""

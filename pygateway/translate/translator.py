@@ -12,7 +12,7 @@ from pygateway.resources.routes import HTTPRoute
 from pygateway.resources.world import World
 from pygateway.translate import told
 from pygateway.translate.certificates import Certificates
-from pygateway.translate.defaulthosts import LISTENER, DefaultHosts, DefaultHostsTranslator
+from pygateway.translate.defaulthosts import LISTENER, SECURE, DefaultHosts, DefaultHostsTranslator
 from pygateway.translate.endpoints import UpstreamsBuilder
 from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
 from pygateway.translate.gateways import gateway_view
@@ -20,14 +20,15 @@ from pygateway.translate.grants import by_namespace
 from pygateway.translate.httproute import RouteResult, translate_route
 from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
-from pygateway.translate.memo import Memo, Reads, Tables, settled
+from pygateway.translate.memo import Memo, Reads, Tables, same, settled
 from pygateway.translate.parameters import class_parameters
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
 from pygateway.translate.unusable import unusable
 
 _PORT: Final = 80
-"""The port of the default listener."""
+_SECURE_PORT: Final = 443
+"""The ports of the default listeners."""
 _OF_GATEWAYS: Final = (
     "gateways", "gateway_classes", "gateway_parameters", "unusable", "secrets", "reference_grants",
 )  # fmt: skip
@@ -40,7 +41,8 @@ class Translator:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._world = World()
-        self._tables = Tables({}, {}, {}, {}, {}, {})
+        self._certificates = Certificates()
+        self._tables = Tables({}, {}, {}, {}, {}, {}, {}, self._certificates)
         self._classes: dict[str, ServiceParameters | Problem] = {}
         self._standings = StandingBuilder(policy)
         self._standing = Standing()
@@ -48,7 +50,6 @@ class Translator:
         self._gateway_hosts = GatewayHostsBuilder()
         self._default_hosts = DefaultHostsTranslator(policy)
         self._upstreams = UpstreamsBuilder()
-        self._certificates = Certificates()
         self._inputs: tuple[object, ...] = ()
         self._last = Translation(ir.Snapshot())
 
@@ -99,6 +100,9 @@ class Translator:
             gateways=views,
             ingress_classes=settled(old.ingress_classes, world.ingress_classes),
             upstreams=settled(old.upstreams, world.apisix_upstreams),
+            # Not what is equal: it is the very Secret that was read.
+            secrets=same(old.secrets, self._certificates.secrets()),
+            certificates=self._certificates,
         )
         fields = found.__struct_fields__
         return old if all(getattr(found, field) is getattr(old, field) for field in fields) else found
@@ -116,7 +120,7 @@ class Translator:
         told.gateways(everybody, gateways, world, told.attached(routes), self._policy)
         told.routes(everybody, routes, world, ours.losses, self._policy)
         unusable(everybody, world, accepted_names(self._policy))
-        listeners = {**self._gateway_listeners(ours), LISTENER: self._default_listener(default)}
+        listeners = {**self._gateway_listeners(ours), **self._default_listeners(default)}
         before = self._last
         return Translation(
             ir.Snapshot(
@@ -124,7 +128,10 @@ class Translator:
                 hosts=settled(before.snapshot.hosts, {**ours.hosts, **default.hosts}),
                 certificates=settled(
                     before.snapshot.certificates,
-                    {each.name: each for _, _, listener in self._serving() for each in listener.certificates},
+                    {
+                        **default.certificates,
+                        **{each.name: each for _, _, listener in self._serving() for each in listener.certificates},
+                    },
                 ),
             ),
             settled(before.statuses, dict(sorted(everybody.statuses.items()))),
@@ -157,16 +164,29 @@ class Translator:
         reach = self._standing.reaches.get(key)
         return self._policy.bind(listener.spec.port) if reach is None else reach.bind(listener)
 
-    def _default_listener(self, default: DefaultHosts) -> ir.Listener:
-        """Always there; Ingress and APISIX objects are served on it, after the Gateways' own hostnames."""
-        return ir.Listener(
+    def _default_listeners(self, default: DefaultHosts) -> dict[str, ir.Listener]:
+        """Ingress and APISIX objects are served on them, after the Gateways' own hostnames: on the one in clear text,
+        which is always there, and on the one over TLS where there is a certificate."""
+        plain = ir.Listener(
             name=LISTENER,
             port=_PORT,
             bind=self._policy.bind(_PORT),
             group=LISTENER,
             order=(1, "", ""),
-            hosts=tuple(default.hosts),
+            hosts=default.plain,
         )
+        if not default.tls:
+            return {LISTENER: plain}
+        secure = msgspec.structs.replace(
+            plain,
+            name=SECURE,
+            port=_SECURE_PORT,
+            bind=self._policy.bind(_SECURE_PORT),
+            protocol="https",
+            hosts=default.secure,
+            tls=default.tls,
+        )
+        return {LISTENER: plain, SECURE: secure}
 
 
 def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:

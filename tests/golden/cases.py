@@ -9,8 +9,11 @@ The cases in `cluster` are read as in a cluster, where pygateway is in the names
 Services and Nodes counts there.
 
 A request is a method and a URL (its port is the listener's; in a cluster the one where it is bound), then header fields
-as Name=value, and the client's address as @10.0.0.1. An outcome is one of
+as Name=value, and the client's address as @10.0.0.1; with https, sni=name is what the client asks for in the handshake,
+by default the host. An outcome is one of
 
+    refused                                           no handshake: nobody has a certificate for the name
+    421                                               the host is not for this connection
     404                                               no route takes it
     500 / 503                                         the route answers that, or all its traffic is answered so
     forward <cluster> [x<weight>], ... [as <path>] [host <host>]
@@ -28,10 +31,11 @@ from pygateway import ir
 from pygateway.dataplane.filters.rewrite import location, new_path
 from pygateway.dataplane.http1.head import RequestHead, parse_request
 from pygateway.dataplane.http1.limits import Limits
+from pygateway.dataplane.tls.table import Choice, ScopedTable, TlsTable
 from pygateway.resources.core import NodeStatus, ServiceStatus
 from pygateway.resources.world import World
 from pygateway.routing import spec
-from pygateway.routing.table import Handler, PortTable, compile_host, compile_port
+from pygateway.routing.table import CompiledRoute, Handler, PortTable, compile_host, compile_port
 from pygateway.sources.files import load_text
 from pygateway.translate import Policy, Translation, translate
 from pygateway.translate.result import ClusterPolicy
@@ -95,7 +99,7 @@ class Router:
         self.snapshot = snapshot
         self._policy = policy
         self._routes: list[tuple[Handler, ir.Route]] = []
-        tables = {key: compile_host(host, self._handler) for key, host in snapshot.hosts.items()}
+        self._tables = tables = {key: compile_host(host, self._handler) for key, host in snapshot.hosts.items()}
         self._ports: dict[int, PortTable] = {}
         for bind in {listener.bind for listener in snapshot.listeners.values()}:
             there = [listener for listener in snapshot.listeners.values() if listener.bind == bind]
@@ -108,34 +112,66 @@ class Router:
 
     def outcome(self, request: str) -> str:
         """The outcome of a request, both in the notation of a probe file."""
-        head, port = _head(request)
+        head, port, name = _head(request)
         bind = port if self._policy.cluster is not None else self._policy.bind(port)
-        law = spec.match(list(self.snapshot.listeners.values()), self.snapshot.hosts, bind, head)
+        listeners = list(self.snapshot.listeners.values())
         table = self._ports.get(bind)
+        if name is not None:
+            taken = spec.handshake(listeners, bind, name)
+            assert (self._scope(bind, name) is None) == (taken is None), request
+            if taken is None:
+                return "refused"
+            if spec.misdirected(listeners, bind, name, head.host):
+                assert self._is_misdirected(bind, name, head), request
+                return "421"
+            group = [one for one in listeners if (one.group, one.protocol) == (taken[0].group, "https")]
+            table = compile_port(group, self._tables)
+        law = spec.match(listeners, self.snapshot.hosts, bind, head, name)
         found = table.match(head) if table is not None else None
         compiled = None
         if found is not None:
             compiled = next(route for handler, route in self._routes if handler is found.handler)
         assert compiled == law, f"{request}: the table says {compiled}, the law says {law}"
-        return "404" if law is None else _action(law, head, port)
+        return "404" if law is None else _action(law, head, port, "http" if name is None else "https")
+
+    def _scope(self, bind: int, name: str) -> Choice | None:
+        there = [one for one in self.snapshot.listeners.values() if one.bind == bind and one.protocol == "https"]
+        choice = TlsTable(there).choose(name)
+        shown = choice is not None and choice.certificate(name, self.snapshot.certificates) is not None
+        return choice if shown else None
+
+    def _is_misdirected(self, bind: int, name: str, head: RequestHead) -> bool:
+        there = [one for one in self.snapshot.listeners.values() if one.bind == bind and one.protocol == "https"]
+        tls = TlsTable(there)
+        choice = tls.choose(name)
+        assert choice is not None
+        scope = tls.scopes[choice.scope]
+        marker = CompiledRoute("", "", ir.PathMatch(), Handler())
+        return ScopedTable(compile_port(scope.group, self._tables), scope, marker).match(head) is marker
 
 
-def _head(request: str) -> tuple[RequestHead, int]:
+def _head(request: str) -> tuple[RequestHead, int, str | None]:
+    """The head, the port, and over TLS the name that the client asks for in the handshake."""
     method, url, *rest = request.split(" ")
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    fields = "".join("\r\n{}: {}".format(*field.split("=", 1)) for field in rest if not field.startswith("@"))
+    names = [word[4:] for word in rest if word.startswith("sni=")]
+    fields = "".join(
+        "\r\n{}: {}".format(*field.split("=", 1)) for field in rest if field[0] != "@" and field[:4] != "sni="
+    )
     head = parse_request(f"{method} {target} HTTP/1.1\r\nHost: {parts.netloc}{fields}".encode(), Limits())
     head.remote = next((word[1:] for word in rest if word.startswith("@")), CLIENT)
-    return head, parts.port or 80
+    if parts.scheme == "https":
+        return head, parts.port or 443, names[0] if names else head.host
+    return head, parts.port or 80, None
 
 
-def _action(route: ir.Route, head: RequestHead, port: int) -> str:
+def _action(route: ir.Route, head: RequestHead, port: int, scheme: str) -> str:
     action = route.action
     if isinstance(action, ir.Respond):
         return str(action.status)
     if isinstance(action, ir.Redirect):
-        return f"{action.status} {location(action, head, 'http', port).decode()}"
+        return f"{action.status} {location(action, head, scheme, port).decode()}"
     shares = [backend for backend in action.backends if backend.weight]
     if not any(backend.cluster for backend in shares):
         return str(shares[0].status if shares else action.status_if_none)

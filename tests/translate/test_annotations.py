@@ -37,12 +37,17 @@ def test_what_guards_closes_the_paths(name: str, value: str) -> None:
     assert [problem.at for problem in verdict.problems] == [f"metadata.annotations.{name}"]
 
 
+@pytest.mark.parametrize(("value", "redirects"), [("true", True), ("false", False), (" False ", False), ("", True)])
+def test_the_redirect_to_https_can_be_turned_off(value: str, redirects: bool) -> None:
+    verdict = judge({NGINX + "ssl-redirect": value})
+    assert (verdict.ssl_redirect, verdict.problems) == (redirects, ())
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         (NGINX + "rewrite-target", "/"),
         (NGINX + "use-regex", "true"),
-        (NGINX + "ssl-redirect", "true"),
         (NGINX + "proxy-read-timeout", "5"),
         (NGINX + "backend-protocol", "GRPC"),
         (NGINX + "no-such-annotation", "1"),

@@ -13,6 +13,7 @@ from pygateway.resources.core import Service
 from pygateway.resources.ingress import Ingress, IngressClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
+from pygateway.translate.certificates import Certificates
 from pygateway.translate.defaulthosts import DefaultHosts, DefaultHostsTranslator
 from pygateway.translate.memo import Tables
 from pygateway.translate.result import Policy
@@ -117,7 +118,7 @@ def world(**maps: Any) -> World:
 
 
 def tables(one: World) -> Tables:
-    return Tables(one.services, one.namespaces, {}, {}, one.ingress_classes, one.apisix_upstreams)
+    return Tables(one.services, one.namespaces, {}, {}, one.ingress_classes, one.apisix_upstreams, {}, Certificates())
 
 
 def translated(one: World) -> DefaultHosts:
