@@ -19,12 +19,15 @@ from pygateway.translate.result import Problem
 _GROUP: Final = "apisix.apache.org"
 
 
-def apisix_tls(one: ApisixTls, looks: Looks, accepted: Set[str]) -> Routes:
-    """The names of the object. `accepted` are the names of classes that are ours without an object."""
+def apisix_tls(one: ApisixTls, looks: Looks, accepted: Set[str], *, over_tls: bool = True) -> Routes:
+    """The names of the object. `accepted` are the names of classes that are ours without an object; not `over_tls`:
+    there is no port for TLS."""
     name = one.spec.ingress_class_name
     foreign = foreign_class(name, "spec.ingressClassName", looks.ingress_classes(), accepted) if name else None
     if foreign is not None:
         return Routes((), (foreign,))
+    if not over_tls:
+        return Routes((), (Problem("NotSupported", "there is no port for https: it has no effect", "spec"),))
     problems: list[Problem] = []
     hosts: list[str] = []
     for index, host in enumerate(one.spec.hosts):

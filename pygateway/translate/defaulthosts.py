@@ -74,17 +74,17 @@ class DefaultHostsTranslator:
     def __init__(self, policy: Policy) -> None:
         accepted = self._accepted = accepted_names(policy)
         self._policy = policy
+        self._over_tls = policy.https_port != 0
+        certificate = policy.default_certificate if self._over_tls else None
 
         def of_ingress(one: Ingress, reads: Reads) -> _Made:
-            return _made(
-                _INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted, policy.default_certificate)
-            )
+            return _made(_INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted, certificate))
 
         def of_route(one: ApisixRoute, reads: Reads) -> _Made:
             return _made(_APISIX, "ApisixRoute", one.metadata, apisix_routes(one, reads, accepted))
 
         def of_tls(one: ApisixTls, reads: Reads) -> _Made:
-            return _made(_APISIX, "ApisixTls", one.metadata, apisix_tls(one, reads, accepted))
+            return _made(_APISIX, "ApisixTls", one.metadata, apisix_tls(one, reads, accepted, over_tls=self._over_tls))
 
         self._ingresses = Memo(of_ingress)
         self._apisix_tlses = Memo(of_tls)
@@ -115,7 +115,7 @@ class DefaultHostsTranslator:
 
     def _certificate(self, tables: Tables) -> ir.Certificate | None:
         """The default one, if it is there and good."""
-        key = self._policy.default_certificate
+        key = self._policy.default_certificate if self._over_tls else ""
         found = tables.certificates.read(key) if key else None
         return found if isinstance(found, ir.Certificate) else None
 

@@ -37,9 +37,9 @@ _DEFAULT: Final = "default-backend"
 _PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
 
 
-def ingress_routes(ingress: Ingress, looks: Looks, accepted: Set[str], certificate: str = "") -> Routes:
+def ingress_routes(ingress: Ingress, looks: Looks, accepted: Set[str], certificate: str | None = "") -> Routes:
     """All rules of the object, each path on its own, and its default backend. `accepted` are the names of classes that
-    are ours without an object, `certificate` is the Secret of the default certificate."""
+    are ours without an object, `certificate` is the Secret of the default certificate (None: no TLS)."""
     name, at = class_of(ingress)
     foreign = foreign_class(name, at, looks.ingress_classes(), accepted)
     if foreign is not None:

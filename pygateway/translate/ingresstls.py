@@ -34,8 +34,12 @@ class Secured(msgspec.Struct, frozen=True):
         return hostname != "*" and covers(self.hosts, hostname) and not path.startswith(_CHALLENGE)
 
 
-def secured(ingress: Ingress, looks: Looks, default: str) -> Secured:
-    """All entries; `default` is the Secret of the default certificate, "" for none."""
+def secured(ingress: Ingress, looks: Looks, default: str | None) -> Secured:
+    """All entries; `default` is the Secret of the default certificate, "" for none, None where there is no port for
+    TLS."""
+    if default is None:
+        message = "there is no port for https: the rules are served in clear text"
+        return Secured(problems=(Problem("NotSupported", message, "spec.tls"),) if ingress.spec.tls else ())
     bound: list[Bound] = []
     problems: list[Problem] = []
     hosts: set[str] = set()

@@ -31,15 +31,25 @@ that is refused. Takes (root, v).
     {{- fail (printf "%s: this is the key that everybody knows (CVE-2020-13945); take it out, there is no administration API here" .) -}}
   {{- end -}}
 {{- end -}}
+{{- if not (has .v.gateway.tls.sslProtocols (list "TLSv1.2 TLSv1.3" "TLSv1.3 TLSv1.2" "TLSv1.3")) -}}
+  {{- fail "gateway.tls.sslProtocols: it is \"TLSv1.2 TLSv1.3\" or \"TLSv1.3\"" -}}
+{{- end -}}
 {{- if and $values.watchNamespaces .v.namespaceSelector -}}
   {{- fail "watchNamespaces and namespaceSelector: say one of them" -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "pygateway.unsupported" -}}
-gateway.tls.enabled: TLS is not supported yet
-service.tls.enabled: TLS is not supported yet
-apisix.ssl.enabled: TLS is not supported yet
+gateway.tls.additionalContainerPorts: further ports are not supported yet
+service.tls.additionalContainerPorts: further ports are not supported yet
+apisix.ssl.additionalContainerPorts: further ports are not supported yet
+gateway.tls.fallbackSNI: say settings.default_certificate, a Secret
+service.tls.fallbackSNI: say settings.default_certificate, a Secret
+apisix.ssl.fallbackSNI: say settings.default_certificate, a Secret
+gateway.tls.existingCASecret: TLS to backends is not supported yet
+service.tls.existingCASecret: TLS to backends is not supported yet
+apisix.ssl.existingCASecret: TLS to backends is not supported yet
+apisix.ssl.enableHTTP3: HTTP/3 is not supported
 gateway.proxyProtocol.http.enabled: the PROXY protocol is not supported yet
 gateway.proxyProtocol.https.enabled: the PROXY protocol is not supported yet
 apisix.proxyProtocol.enabled: the PROXY protocol is not supported yet
@@ -114,8 +124,10 @@ logs.errorLogLevel: see log.level
 autoscaling.version: autoscaling/v2 is used
 gateway.stream: TCP and UDP ports are not supported yet
 service.stream: TCP and UDP ports are not supported yet
-gateway.tls: TLS is not supported yet
-service.tls: TLS is not supported yet
+gateway.tls.http2: clients have the choice
+service.tls.http2: clients have the choice
+gateway.tls.certCAFilename: TLS to backends is not supported yet
+service.tls.certCAFilename: TLS to backends is not supported yet
 gateway.proxyProtocol: the PROXY protocol is not supported yet
 gateway.ingress: apply an Ingress of your own
 ingress: apply one of your own
@@ -132,7 +144,9 @@ apisix.enableServerTokens: answers of the gateway do not say a version
 apisix.setIDFromPodUID: replicas need no identity
 apisix.status: see metrics.containerPort
 apisix.timezone: times are UTC
-apisix.ssl: TLS is not supported yet
+apisix.ssl.http2: clients have the choice
+apisix.ssl.certCAFilename: TLS to backends is not supported yet
+apisix.ssl.sslCiphers: see settings.tls_ciphers
 apisix.proxyProtocol: the PROXY protocol is not supported yet
 apisix.plugins: nothing needs to be switched on
 apisix.stream_plugins: nothing needs to be switched on

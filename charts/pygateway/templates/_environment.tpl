@@ -21,7 +21,10 @@
 {{- $v := .v -}}
 {{- $fullname := include "pygateway.fullname" .root -}}
 PYGATEWAY_HTTP: {{ ternary $v.gateway.http.containerPort 0 $v.gateway.http.enabled | quote }}
-PYGATEWAY_HTTPS: "9443"
+PYGATEWAY_HTTPS: {{ ternary $v.gateway.tls.containerPort 0 $v.gateway.tls.enabled | quote }}
+{{- if eq $v.gateway.tls.sslProtocols "TLSv1.3" }}
+PYGATEWAY_TLS_MIN_VERSION: "1.3"
+{{- end }}
 PYGATEWAY_ADMIN: {{ $v.metrics.containerPort | quote }}
 PYGATEWAY_ADMIN_ADDRESS: 0.0.0.0
 PYGATEWAY_WORKERS: {{ $v.workers | quote }}
@@ -30,7 +33,7 @@ PYGATEWAY_DRAIN_GRACE: {{ $v.drain.grace | quote }}
 PYGATEWAY_DRAIN_TIMEOUT: {{ $v.drain.timeout | quote }}
 PYGATEWAY_DEPLOYMENT: {{ $fullname }}
 PYGATEWAY_POD_SELECTOR: {{ printf "app.kubernetes.io/name=%s,app.kubernetes.io/instance=%s" (include "pygateway.name" .root) .root.Release.Name | quote }}
-{{- if $v.gateway.http.enabled }}
+{{- if or $v.gateway.http.enabled $v.gateway.tls.enabled }}
 PYGATEWAY_SERVICE: {{ $fullname }}-gateway
 {{- end }}
 PYGATEWAY_LEASE: {{ $fullname }}

@@ -15,6 +15,11 @@ gateway.http.enabled: {also: [service.http.enabled], default: true}
 gateway.http.servicePort: {also: [service.http.servicePort], default: 80}
 gateway.http.containerPort: {also: [service.http.containerPort], default: 9080}
 gateway.http.nodePort: {also: [service.http.nodePort], default: 0}
+gateway.tls.enabled: {also: [service.tls.enabled, apisix.ssl.enabled], default: false}
+gateway.tls.servicePort: {also: [service.tls.servicePort], default: 443}
+gateway.tls.containerPort: {also: [service.tls.containerPort, apisix.ssl.containerPort], default: 9443}
+gateway.tls.nodePort: {also: [service.tls.nodePort], default: 0}
+gateway.tls.sslProtocols: {also: [service.tls.sslProtocols, apisix.ssl.sslProtocols], default: TLSv1.2 TLSv1.3}
 image.repository: {also: [apisix.image.repository], default: pygateway}
 image.tag: {also: [apisix.image.tag], default: ""}
 image.pullPolicy: {also: [apisix.image.pullPolicy], default: IfNotPresent}
