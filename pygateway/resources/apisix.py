@@ -176,11 +176,19 @@ class ApisixUpstream(msgspec.Struct, frozen=True, kw_only=True):
     spec: ApisixUpstreamSpec = ApisixUpstreamSpec()
 
 
+class TlsClient(msgspec.Struct, frozen=True, rename={"ca_secret": "caSecret"}):
+    """`ca_secret`: who must have signed the certificates of clients. `depth`: certificates between theirs and that."""
+
+    ca_secret: SecretName = SecretName()
+    depth: int = 0
+    skip_mtls_uri_regex: tuple[str, ...] = ()
+
+
 class ApisixTlsSpec(msgspec.Struct, frozen=True, rename="camel"):
     ingress_class_name: str = ""
     hosts: tuple[str, ...] = ()
     secret: SecretName = SecretName()
-    client: dict[str, Any] | None = None
+    client: TlsClient | None = None
 
 
 class ApisixTls(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ def handshake(listeners: Sequence[ir.Listener], port: int, name: str) -> tuple[i
 
 def misdirected(listeners: Sequence[ir.Listener], port: int, name: str, host: str) -> bool:
     """Whether a request for `host` may not come by the TLS connection of a client that asked for `name`: another
-    listener owns it, or clients for it are asked for their certificates in another way."""
+    listener owns it, or clients for it are refused or asked for their certificates in another way."""
     taken = handshake(listeners, port, name)
     if taken is None:
         return True
@@ -95,10 +95,10 @@ def misdirected(listeners: Sequence[ir.Listener], port: int, name: str, host: st
     own = _owners(group, port, host)
     if own != [taken[0]]:
         return True
-    if len({one.client for one in taken[0].tls}) == 1:
+    if len({(one.client, bool(one.certificates)) for one in taken[0].tls}) == 1:
         return False
     ending = _ending(taken[0], host)
-    return ending is None or ending.client != taken[1].client
+    return ending is None or not ending.certificates or ending.client != taken[1].client
 
 
 def _ending(listener: ir.Listener, name: str) -> ir.Termination | None:

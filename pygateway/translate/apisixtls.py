@@ -1,14 +1,14 @@
 """ApisixTls: names that are served over TLS, and with which certificate.
 
-The Secret may lie in another namespace only where a ReferenceGrant there says so. An object that asks for clients'
-certificates (`client`) is not served without them: clients that ask for its hosts are refused.
+Secrets may lie in another namespace only where a ReferenceGrant there says so. Where `client` asks for clients'
+certificates nobody is let in without: when that cannot be had, the hosts are refused.
 """
 
-from collections.abc import Set
+from collections.abc import Callable, Iterator, Set
 from typing import Final
 
 from pygateway import ir
-from pygateway.resources.apisix import ApisixTls
+from pygateway.resources.apisix import ApisixTls, SecretName, TlsClient
 from pygateway.translate.certificates import DENIED, INVALID
 from pygateway.translate.grants import Referrer, permitted
 from pygateway.translate.hostnames import fault
@@ -38,26 +38,50 @@ def apisix_tls(one: ApisixTls, looks: Looks, accepted: Set[str], *, over_tls: bo
             hosts.append(host.lower())
     if not one.spec.hosts:
         problems.append(Problem("InvalidSpec", "there is no host", "spec.hosts"))
-    found = _certificate(one, looks)
-    if one.spec.client is not None:
-        message = "certificates of clients are not supported yet: the hosts are not served"
-        found = Problem("NotSupported", message, "spec.client")
-    if isinstance(found, Problem):
-        problems.append(found)
-    certificate = found if isinstance(found, ir.Certificate) else None
-    bound = tuple(Bound(host, certificate, one.metadata.creation_timestamp) for host in hosts)
+    key = _secret(one, one.spec.secret, looks, "spec.secret")
+    shown = _resolved(key, looks.certificate, "spec.secret", problems)
+    trusted: ir.Certificate | None = None
+    client = one.spec.client
+    if client is not None:
+        problems += _not_applied(client)
+        key = _secret(one, client.ca_secret, looks, "spec.client.caSecret")
+        trusted = _resolved(key, looks.authorities, "spec.client.caSecret", problems)
+        if trusted is None or client.skip_mtls_uri_regex:
+            shown = None
+    bound = tuple(Bound(host, shown, one.metadata.creation_timestamp, trusted) for host in hosts)
     return Routes((), tuple(problems), bound)
 
 
-def _certificate(one: ApisixTls, looks: Looks) -> ir.Certificate | Problem:
-    secret, home = one.spec.secret, one.metadata.namespace
+def _secret(one: ApisixTls, secret: SecretName, looks: Looks, at: str) -> str | Problem:
+    """The key of a Secret that the object may refer to."""
+    home = one.metadata.namespace
     namespace = secret.namespace or home
     if not secret.name:
-        return Problem(INVALID, "no Secret is named", "spec.secret.name")
+        return Problem(INVALID, "no Secret is named", f"{at}.name")
     if namespace != home:
         referrer = Referrer(_GROUP, "ApisixTls", home)
         if not permitted(looks.grants(namespace), referrer, "", "Secret", secret.name):
             message = f"no ReferenceGrant in {namespace} lets an ApisixTls of {home} refer to Secret {secret.name}"
-            return Problem(DENIED, message, "spec.secret")
-    found = looks.certificate(f"{namespace}/{secret.name}")
-    return Problem(INVALID, found, "spec.secret") if isinstance(found, str) else found
+            return Problem(DENIED, message, at)
+    return f"{namespace}/{secret.name}"
+
+
+def _resolved(
+    key: str | Problem, look: Callable[[str], ir.Certificate | str], at: str, problems: list[Problem]
+) -> ir.Certificate | None:
+    found = key if isinstance(key, Problem) else look(key)
+    if isinstance(found, str):
+        found = Problem(INVALID, found, at)
+    if isinstance(found, Problem):
+        problems.append(found)
+        return None
+    return found
+
+
+def _not_applied(client: TlsClient) -> Iterator[Problem]:
+    if client.depth:
+        message = "depth is not applied: a chain of any length counts that ends in a certificate of the Secret"
+        yield Problem("NotSupported", message, "spec.client.depth")
+    if client.skip_mtls_uri_regex:
+        message = "skip_mtls_uri_regex is not supported: the hosts are not served"
+        yield Problem("NotSupported", message, "spec.client.skip_mtls_uri_regex")

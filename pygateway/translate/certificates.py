@@ -37,6 +37,7 @@ class Certificates:
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[Secret, ir.Certificate | str]] = {}
+        self._trusted: dict[str, tuple[Secret, ir.Certificate | str]] = {}
         self._asked: set[str] = set()
         self._world = World()
         self._grants = by_namespace({})
@@ -47,6 +48,7 @@ class Certificates:
             self._grants = by_namespace(world.reference_grants)
         if world.secrets is not self._world.secrets:
             self._read = {key: kept for key, kept in self._read.items() if world.secrets.get(key) is kept[0]}
+            self._trusted = {key: kept for key, kept in self._trusted.items() if world.secrets.get(key) is kept[0]}
         self._world = world
 
     def secrets(self) -> dict[str, Secret]:
@@ -66,6 +68,17 @@ class Certificates:
         kept = self._read.get(key)
         if kept is None or kept[0] is not secret:
             kept = self._read[key] = (secret, certificate(key, secret))
+        return kept[1]
+
+    def trusted(self, key: str) -> ir.Certificate | str:
+        """The authorities in the Secret "namespace/name", or what is wrong with them."""
+        self._asked.add(key)
+        secret = self._world.secrets.get(key)
+        if secret is None:
+            return f"Secret {key} does not exist"
+        kept = self._trusted.get(key)
+        if kept is None or kept[0] is not secret:
+            kept = self._trusted[key] = (secret, authorities_of(key, secret))
         return kept[1]
 
     def of(self, gateway: Gateway, reference: SecretObjectReference, at: str) -> ir.Certificate | Problem:
@@ -98,6 +111,28 @@ def certificate(name: str, secret: Secret) -> ir.Certificate | str:
         return f"{where}: its data cannot be read"
     found = _checked(name, (chain, key), fields)
     return f"{where}: {found}" if isinstance(found, str) else found
+
+
+def authorities_of(name: str, secret: Secret) -> ir.Certificate | str:
+    """The certificates of authorities in a Secret, or what is wrong with them. APISIX's order of fields."""
+    where = f"Secret {name}"
+    try:
+        entries = _entries(secret.data)
+        field = next((field for field in ("cert", "tls.crt", "ca.crt") if field in entries), "")
+        text = base64.b64decode(entries[field], validate=True) if field else b""
+    except (msgspec.MsgspecError, ValueError):
+        return f"{where}: its data cannot be read"
+    return authorities(f"Secret {name}", text) or f"{where}: it holds no certificates that can be read (PEM)"
+
+
+def authorities(name: str, text: bytes) -> ir.Certificate | None:
+    """The certificates in `text` as authorities, which have no key."""
+    try:
+        found = x509.load_pem_x509_certificates(text)
+        pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in found)
+    except _FAULTS:
+        return None
+    return ir.Certificate(f"authorities of {name}", pem, b"")
 
 
 def _checked(name: str, pair: tuple[bytes, bytes], fields: tuple[str, str]) -> ir.Certificate | str:

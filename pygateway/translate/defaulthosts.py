@@ -195,7 +195,8 @@ def _shared(plain: ir.VirtualHost | None, secure: ir.VirtualHost) -> ir.VirtualH
 def terminations(
     bound: Sequence[Bound], default: ir.Certificate | None
 ) -> tuple[tuple[ir.Termination, ...], dict[str, ir.Certificate]]:
-    """How TLS ends by name, and the certificates for it. Who is refused by one object is not let in by another."""
+    """How TLS ends by name, and the certificates for it. Who is refused by one object is not let in by another, and if
+    one asks for clients' certificates none does without; two that trust others are both refused."""
     found: dict[str, list[Bound]] = {}
     for one in sorted(bound, key=lambda each: each.since):  # of one age: in the order of their kinds and keys
         found.setdefault(one.hostname, []).append(one)
@@ -205,10 +206,12 @@ def terminations(
     certificates: dict[str, ir.Certificate] = {}
     for hostname in sorted(found):
         shown = [one.certificate for one in found[hostname] if one.certificate is not None]
-        if len(shown) < len(found[hostname]):
-            shown = []
-        certificates.update({one.name: one for one in shown})
-        tls.append(ir.Termination(hostname, tuple(dict.fromkeys(one.name for one in shown))))
+        trusted = {one.authorities.name: one.authorities for one in found[hostname] if one.authorities is not None}
+        if len(shown) < len(found[hostname]) or len(trusted) > 1:
+            shown, trusted = [], {}
+        certificates.update({one.name: one for one in (*shown, *trusted.values())})
+        client = next((ir.ClientAuth(name) for name in trusted), None)
+        tls.append(ir.Termination(hostname, tuple(dict.fromkeys(one.name for one in shown)), client))
     return (tuple(tls) if certificates else ()), certificates
 
 

@@ -73,6 +73,12 @@ class Reads:
         self._note("secrets", key, self._tables.certificates.secret(key))
         return found
 
+    def authorities(self, key: str) -> ir.Certificate | str:
+        """The authorities in the Secret "namespace/name", or what is wrong with them."""
+        found = self._tables.certificates.trusted(key)
+        self._note("secrets", key, self._tables.certificates.secret(key))
+        return found
+
     def still_hold(self, tables: Tables) -> bool:
         """Whether every question so far has the same answer in `tables`."""
         for (table, key), answer in self._told.items():

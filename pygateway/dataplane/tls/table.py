@@ -109,7 +109,8 @@ class ScopedTable(PortTable):
 
 
 class Policies:
-    """In which way a listener asks for client certificates, as a number, by host."""
+    """In which way a listener asks for client certificates, as a number, by host. A host whose entry has no certificate
+    is nobody's: no connection is made for it, and none that was made for another host may ask for it."""
 
     several: bool
     ways: list[ir.ClientAuth | None]
@@ -121,10 +122,10 @@ class Policies:
         self._hosts = HostIndex([one.hostname for one in listener.tls])
         self._numbers = []
         for one in listener.tls:
-            if one.client not in self.ways:
+            if one.certificates and one.client not in self.ways:
                 self.ways.append(one.client)
-            self._numbers.append(self.ways.index(one.client))
-        self.several = len(self.ways) > 1
+            self._numbers.append(self.ways.index(one.client) if one.certificates else -1)
+        self.several = len(self.ways) > 1 or -1 in self._numbers
 
     def of(self, host: str) -> int:
         """-1: no connection could have been made for this host."""
@@ -141,7 +142,8 @@ class _Listener:
         self.every = listener.hostname in {"", "*"}
         self._hosts = HostIndex([one.hostname for one in listener.tls])
         self._choices = [
-            Choice(scopes[policies.ways.index(one.client)], one.certificates, one.client) for one in listener.tls
+            Choice(scopes[policies.ways.index(one.client)] if one.certificates else "", one.certificates, one.client)
+            for one in listener.tls
         ]
 
     def choose(self, name: str) -> Choice | None:
