@@ -7,6 +7,7 @@ from typing import Any
 KINDS = ("plain", "browser")
 # Contender, reference, and the highest ratio of CPU per request that is allowed.
 _CPU_BARS = (("pygateway", "nginx", 1.5), ("pygateway", "envoy", 0.5), ("pygateway-plain", "nginx", 2.0))
+_TLS_BARS = {"kept connections": 1.6, "handshakes, ECDSA P-256": 1.4, "handshakes, RSA-2048": 1.15}
 _HTTP2_BARS = (("pygateway", "nginx", 2.0), ("pygateway", "envoy", 0.9))
 
 
@@ -38,6 +39,9 @@ def bars(results: Mapping[str, Any]) -> list[Bar]:
         for name, reference, limit in _HTTP2_BARS:
             if measured := rows.get(name, {}).get("ratio", {}).get(reference):
                 found.append(Bar(f"{name} to {reference}, HTTP/2, {kind}", measured["median"], limit, "x"))
+    for kind, rows in results.get("tls", {}).items():
+        if measured := rows.get("pygateway", {}).get("ratio", {}).get("nginx"):
+            found.append(Bar(f"pygateway to nginx, TLS 1.3, {kind}", measured["median"], _TLS_BARS[kind], "x"))
     if routes := results.get("routes"):
         found.append(Bar("10,000 routes to two, same requests", routes["many"]["ratio"]["median"], 1.05, "x"))
     if memory := results.get("memory"):

@@ -18,6 +18,7 @@ def markdown(results: Mapping[str, Any]) -> str:
     parts = [
         _table(results, "heads", " heads"),
         _table(results, "http2", ", HTTP/2"),
+        _table(results, "tls", ", TLS 1.3"),
         _reading(results),
         _bars(results),
         _contenders(results),
@@ -65,7 +66,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _reading(results: Mapping[str, Any]) -> str:
     method = results["method"]
-    if not results["heads"] and not results.get("http2"):
+    if not any(results.get(part) for part in ("heads", "http2", "tls")):
         return ""
     return (
         f"Medians of {method['rounds']} rounds of {method['seconds']} s (lowest to highest in brackets). The rounds "
@@ -76,7 +77,7 @@ def _reading(results: Mapping[str, Any]) -> str:
 
 def _disturbance(results: Mapping[str, Any]) -> str:
     """Caches that others use make every request dearer, and those of a large program most."""
-    measured = [*results["heads"].values(), *results.get("http2", {}).values()]
+    measured = [rows for part in ("heads", "http2", "tls") for rows in results.get(part, {}).values()]
     shares = [row["core_disturbed"] for rows in measured for row in rows.values()]
     middle = statistics.median(shares)
     if middle < _QUIET:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks import bars, figures, http2, install, load, machine, memory, report, rounds, routes
+from benchmarks import bars, figures, http2, install, load, machine, memory, report, rounds, routes, tls
 from benchmarks.machine import NotPossibleError
 from benchmarks.proxies import ALL, Contender
 
@@ -21,6 +21,7 @@ CACHE = install.ROOT / ".cache" / "bench"
 PAGE = install.ROOT / "docs" / "performance.md"
 REFERENCES = ("nginx", "envoy")
 HTTP2 = ("pygateway", "nginx", "envoy")
+TLS = ("nginx", "pygateway", "pygateway-plain")
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,7 +34,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="A,B", help="these only: " + ", ".join(one.name for one in ALL))
     parser.add_argument(
-        "--parts", default="heads,http2,routes,memory", metavar="A,B", help="what to measure (%(default)s)"
+        "--parts", default="heads,http2,tls,routes,memory", metavar="A,B", help="what to measure (%(default)s)"
     )
     parser.add_argument("--publish", action="store_true", help="put the report into docs/performance.md, with the plot")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a bar is broken")
@@ -77,6 +78,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "contenders": {},
         "heads": {},
         "http2": {},
+        "tls": {},
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         plan = rounds.Plan(Path(folder), CACHE, options.rounds, options.seconds, *cores)
@@ -93,6 +95,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 about = {"title": one.title, "notes": one.notes, "version": ""}
                 results["contenders"].setdefault(one.name, about)
             results["http2"] = {kind: tabulate(by) for kind, by in http2.measure(plan.within("http2"), able).items()}
+        if "tls" in parts:
+            able = [one for one in chosen if one.name in TLS]
+            for one in able:
+                about = {"title": one.title, "notes": one.notes, "version": ""}
+                results["contenders"].setdefault(one.name, about)
+            results["tls"] = {kind: tabulate(by) for kind, by in tls.measure(plan.within("tls"), able).items()}
         if "routes" in parts:
             results["routes"] = routes.measure(plan.within("routes"))
         if "memory" in parts:
@@ -103,7 +111,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def prepare(parts: Sequence[str], chosen: Sequence[Contender], *, plotted: bool) -> None:
     """Downloads and builds now, so that nothing of it runs beside a measurement."""
-    names = {one.name for one in chosen} if {"heads", "http2"} & set(parts) else set()
+    names = {one.name for one in chosen} if {"heads", "http2", "tls"} & set(parts) else set()
     if "heads" in parts and plotted:
         install.tool(CACHE, "matplotlib")
     if "envoy" in names:

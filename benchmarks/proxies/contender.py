@@ -1,5 +1,6 @@
 """What the benchmark knows of a proxy."""
 
+import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -29,6 +30,16 @@ class Setup:
         path.write_text(text)
         return path
 
+    def certificate(self, kind: str) -> tuple[Path, Path]:
+        """A chain of one and its key, "ecdsa" (P-256) or "rsa" (2048), the same for all proxies."""
+        chain, key = self.cache / f"{kind}.crt", self.cache / f"{kind}.key"
+        if not chain.exists():
+            algorithm = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ecdsa" else ["rsa:2048"]
+            command = ["openssl", "req", "-x509", "-nodes", "-days", "3650", "-subj", "/CN=localhost", "-newkey"]
+            command += [*algorithm, "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(chain)]
+            subprocess.run(command, capture_output=True, check=True)
+        return chain, key
+
 
 @dataclass(frozen=True)
 class Running:
@@ -36,6 +47,7 @@ class Running:
 
     loopback_renamed: X-Forwarded-For holds another address of this host when the client's is 127.0.0.1.
     http2_port: where HTTP/2 in clear text is spoken by prior knowledge; 0 = nowhere.
+    https_port: where HTTP/1.1 over TLS is: for localhost with an ECDSA key, for every other name with an RSA key.
     """
 
     product: Product
@@ -45,6 +57,7 @@ class Running:
     log_names: Mapping[str, str] = field(default_factory=lambda: {name: name for name in LOG_FIELDS})
     loopback_renamed: bool = False
     http2_port: int = 0
+    https_port: int = 0
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,22 @@ http {{
         location /right {{ proxy_pass http://right; }}
         location / {{ return 404; }}
     }}
+    ssl_protocols TLSv1.2 TLSv1.3;
+    server {{
+        listen 127.0.0.1:{port3} ssl default_server;
+        ssl_certificate {rsa[0]};
+        ssl_certificate_key {rsa[1]};
+        location /left {{ proxy_pass http://left; }}
+        location / {{ return 404; }}
+    }}
+    server {{
+        listen 127.0.0.1:{port3} ssl;
+        server_name localhost;
+        ssl_certificate {ecdsa[0]};
+        ssl_certificate_key {ecdsa[1]};
+        location /left {{ proxy_pass http://left; }}
+        location / {{ return 404; }}
+    }}
 }}
 """
 
@@ -52,15 +68,23 @@ http {{
 @contextlib.contextmanager
 def run(setup: Setup, buffer: str) -> Iterator[Running]:
     """nginx in the foreground; its timeouts are its defaults (60 s each, 75 s for idle connections)."""
-    port, port2 = free_port(), free_port()
+    port, port2, port3 = free_port(), free_port(), free_port()
     text = _CONFIGURATION.format(
-        folder=setup.folder, left=setup.left, right=setup.right, port=port, port2=port2, buffer=buffer
+        folder=setup.folder,
+        left=setup.left,
+        right=setup.right,
+        port=port,
+        port2=port2,
+        port3=port3,
+        buffer=buffer,
+        rsa=setup.certificate("rsa"),
+        ecdsa=setup.certificate("ecdsa"),
     )
     path = setup.write("nginx.conf", text)
     command: list[str | Path] = ["nginx", "-p", setup.folder, "-e", "stderr", "-c", path]
     with running("nginx", command, setup.folder) as product:
         product.wait_for_port(port)
-        yield Running(product, port, _version(), setup.folder / "access.log", http2_port=port2)
+        yield Running(product, port, _version(), setup.folder / "access.log", http2_port=port2, https_port=port3)
 
 
 def _version() -> str:

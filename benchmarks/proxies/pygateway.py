@@ -1,5 +1,6 @@
 """pygateway: one worker, everything at its default; the compiled wheel and the plain one, each on its own."""
 
+import base64
 import contextlib
 import functools
 import subprocess
@@ -45,6 +46,32 @@ endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
 """
 
 
+_TLS = """\
+---
+apiVersion: apisix.apache.org/v2
+kind: ApisixTls
+metadata: {name: localhost, namespace: default}
+spec: {hosts: [localhost], secret: {name: ecdsa, namespace: default}}
+"""
+_SECRET = """\
+---
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/tls
+metadata: {name: KIND, namespace: default}
+data: {tls.crt: CHAIN, tls.key: KEY}
+"""
+
+
+def certificates(setup: Setup) -> str:
+    """The certificate for localhost, and the Secret of the default one."""
+    text = _TLS
+    for kind in ("ecdsa", "rsa"):
+        chain, key = (base64.b64encode(path.read_bytes()).decode() for path in setup.certificate(kind))
+        text += _SECRET.replace("KIND", kind).replace("CHAIN", chain).replace("KEY", key)
+    return text
+
+
 def services(setup: Setup) -> str:
     """The Services left and right with their EndpointSlices, which hold the backend's two ports."""
     ports = {"left": setup.left, "right": setup.right}
@@ -55,20 +82,21 @@ def services(setup: Setup) -> str:
 def serve(setup: Setup, compiled: bool, manifests: Path) -> Iterator[Running]:
     """`pygateway run` on these manifests, in one form, with one worker."""
     environment = pygateway_environment(setup.cache, compiled=compiled)
-    port, admin = free_port(), free_port()
+    port, https, admin = free_port(), free_port(), free_port()
     log = setup.folder / "access.log"
     command = [environment / "bin" / "pygateway", "run", "-f", manifests, "--http", port, "--admin", admin]
+    command += ["--https", https, "--default-certificate", "default/rsa"]
     command += ["--workers", 1, "--addresses", "127.0.0.1", "--access-log-path", log]
     output = setup.folder / "stdout.txt"
     with running("pygateway", [str(word) for word in command], setup.folder, output=output) as product:
         product.wait_for_port(port)
-        yield Running(product, port, _version(environment), log, _LOG_NAMES, http2_port=port)
+        yield Running(product, port, _version(environment), log, _LOG_NAMES, http2_port=port, https_port=https)
 
 
 @contextlib.contextmanager
 def run(setup: Setup, compiled: bool) -> Iterator[Running]:
     """The two routes that the other proxies have as well, as an ApisixRoute."""
-    manifests = setup.write("manifests.yaml", ROUTE + services(setup))
+    manifests = setup.write("manifests.yaml", ROUTE + services(setup) + certificates(setup))
     with serve(setup, compiled, manifests) as serving:
         yield serving
 

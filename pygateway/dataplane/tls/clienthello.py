@@ -18,6 +18,7 @@ _HOST_NAME: Final = 0
 _LONGEST_NAME: Final = 253
 _NAME: Final = b"0123456789abcdefghijklmnopqrstuvwxyz-_."
 _DIGITS: Final = b"0123456789."
+_ADDRESS: Final = b"0123456789abcdef:."
 
 # Alerts (RFC 8446 section 6).
 UNEXPECTED_MESSAGE: Final = 10
@@ -199,8 +200,10 @@ def _server_name(value: bytes) -> str:
     raw = names.vector(2).lower()
     if kind != _HOST_NAME or names.more():
         raise BadHello("bad-server-name", ILLEGAL_PARAMETER)
-    # An address is no name, nor does one end in a dot. Names with an underscore are no DNS host names, but are in use.
-    if not raw or len(raw) > _LONGEST_NAME or raw.translate(None, _NAME) or not raw.translate(None, _DIGITS):
+    if raw and (not raw.translate(None, _DIGITS) or (b":" in raw and not raw.translate(None, _ADDRESS))):
+        return ""  # an address is no name (RFC 6066), but there are clients that send what they dialled
+    # No name ends in a dot here. Names with an underscore are no DNS host names, but are in use.
+    if not raw or len(raw) > _LONGEST_NAME or raw.translate(None, _NAME):
         raise BadHello("bad-server-name", ILLEGAL_PARAMETER)
     if raw.startswith(b".") or raw.endswith(b".") or raw.find(b"..") >= 0:
         raise BadHello("bad-server-name", ILLEGAL_PARAMETER)
