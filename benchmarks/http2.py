@@ -23,7 +23,7 @@ _TIME = re.compile(r"finished in ([0-9.]+)(s|ms)")
 def parse(output: str) -> load.Load:
     """The figures of h2load's report, which has no percentiles. Raises NotPossibleError when there are none."""
     requests, statuses, took = _REQUESTS.search(output), _STATUSES.search(output), _TIME.search(output)
-    if requests is None or statuses is None or took is None or "h2c" not in output:
+    if requests is None or statuses is None or took is None:
         raise NotPossibleError(f"h2load reported no result:\n{output[-2000:]}")
     done = int(requests[1])
     seconds = float(took[1]) / (1000 if took[2] == "ms" else 1)
@@ -38,6 +38,8 @@ def run_h2load(port: int, kind: str, seconds: int, core: int) -> load.Load:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 30)
     if done.returncode:
         raise NotPossibleError(f"h2load failed with status {done.returncode}: {done.stderr[-2000:]}")
+    if "h2c" not in done.stdout:
+        raise NotPossibleError(f"h2load did not speak HTTP/2:\n{done.stdout[-2000:]}")
     return parse(done.stdout)
 
 

@@ -59,12 +59,6 @@ def write_script(path: Path, pool: Path | None) -> Path:
     return path
 
 
-def write_closing_script(path: Path) -> Path:
-    """A wrk script with a new connection for each request."""
-    path.write_text('wrk.headers["Connection"] = "close"\n' + _DONE)
-    return path
-
-
 def run_wrk(port: int, target: str, script: Path, seconds: float, core: int, origin: str = "http://127.0.0.1") -> Load:
     """One run over 64 keep-alive connections from one thread on `core`. wrk takes whole seconds only."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(script)]

@@ -67,7 +67,7 @@ def main() -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was asked for, as it goes into the JSON."""
     chosen = choose(options.only)
-    loads = ["wrk", "h2load"] if "http2" in options.parts else ["wrk"]
+    loads = ["wrk", "h2load"] if "http2" in options.parts or "tls" in options.parts else ["wrk"]
     install.ensure_programs(["cc", *loads, *(name for name in ("nginx", "haproxy") if _needed(name, chosen))])
     prepare(options.parts.split(","), chosen, plotted=not options.quick)
     machine.raise_file_limit()
