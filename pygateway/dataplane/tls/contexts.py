@@ -16,17 +16,27 @@ PROTOCOLS: Final = ["h2", "http/1.1"]
 """What ALPN offers, the preferred one first; `connection.speak` says which protocol stands behind each."""
 _MOST_SESSIONS: Final = 2000
 """Sessions that OpenSSL may keep in one context (some 500 bytes each) before another takes its place."""
+_LOOK: Final = 256
 
 _Key = tuple[ir.Certificate, ir.Certificate | None, bool]
 
 
 class _Entry:
+    """`uses`: handshakes so far."""
+
     context: ssl.SSLContext
     since: float
+    uses: int
 
     def __init__(self, context: ssl.SSLContext, since: float) -> None:
         self.context = context
         self.since = since
+        self.uses = 0
+
+    def is_full(self) -> bool:
+        """Looked at seldom: OpenSSL counts a dozen things for the answer."""
+        self.uses += 1
+        return self.uses % _LOOK == 0 and self.context.session_stats()["number"] > _MOST_SESSIONS
 
 
 class Contexts:
@@ -59,7 +69,7 @@ class Contexts:
         required = client is not None and client.required
         key = (id(certificate), id(authorities), required)  # `_held` keeps both alive
         entry = self._entries.pop(key, None)
-        if entry is None or now - entry.since > self._config.tls_ticket_age or _is_full(entry.context):
+        if entry is None or now - entry.since > self._config.tls_ticket_age or entry.is_full():
             entry = _Entry(make_context(certificate, authorities, required, self._config), now)
             self._held[key] = (certificate, authorities, required)
         self._entries[key] = entry
@@ -67,10 +77,6 @@ class Contexts:
             oldest = next(iter(self._entries))
             del self._entries[oldest], self._held[oldest]
         return entry.context
-
-
-def _is_full(context: ssl.SSLContext) -> bool:
-    return context.session_stats()["number"] > _MOST_SESSIONS
 
 
 def make_context(
@@ -85,6 +91,7 @@ def make_context(
     # is still answered.
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # all are good, and clients know what they do fast
+    context.num_tickets = 1  # not two: each costs 3 % of a handshake, and clients use one more than once
     context.set_alpn_protocols(PROTOCOLS)
     if authorities is not None:
         context.load_verify_locations(cadata=authorities.chain.decode("ascii"))
