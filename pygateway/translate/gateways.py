@@ -27,7 +27,8 @@ from pygateway.translate.result import (
 
 SUPPORTED_FEATURES: Final = tuple(
     sorted((
-        "Gateway", "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests", "GatewayPort8080", "HTTPRoute", "HTTPRoute303RedirectStatusCode",
+        "Gateway", "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests",
+        "GatewayPort8080", "HTTPRoute", "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode",
         "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout",
         "HTTPRouteDestinationPortMatching", "HTTPRouteHostRewrite", "HTTPRouteMethodMatching",
