@@ -22,7 +22,7 @@ from pygateway.settings import Settings
 from pygateway.sources.kubernetes import Client, KubernetesSource, Scope
 from pygateway.sources.source import SourceError, SourceFault
 from pygateway.translate import Translation, Translator
-from pygateway.translate.conditions import condition
+from pygateway.translate.conditions import denied, holds
 from pygateway.translate.result import GatewayStatus, ListenerStatus, Status
 
 log = logging.getLogger(__name__)
@@ -156,12 +156,5 @@ def _unbound(ref: Ref, status: Status, failed: Mapping[str, str]) -> Status:
 
 
 def _not_programmed(status: _Programmed, message: str) -> _Programmed:
-    return msgspec.structs.replace(
-        status,
-        conditions=tuple(
-            condition("Programmed", False, "Invalid", message, one.observed_generation)
-            if one.type == "Programmed" and one.status == "True"
-            else one
-            for one in status.conditions
-        ),
-    )
+    conditions = denied(status.conditions, "Programmed", "Invalid", message, holds)
+    return msgspec.structs.replace(status, conditions=conditions)

@@ -23,6 +23,7 @@ class FaultLog:
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[SourceFault, ...]] = {}
+        self.count = 0
 
     def tell(self, origin: str, faults: Iterable[SourceFault]) -> None:
         """All faults of one origin as they are now. Two may find the same: an object that cannot be read is told by
@@ -30,6 +31,7 @@ class FaultLog:
         now, before = tuple(faults), self._told.get(origin, ())
         known = {fault for told in self._told.values() for fault in told}
         self._told[origin] = now
+        self.count = len({fault for told in self._told.values() for fault in told})
         for fault in now:
             if fault not in known:
                 log.warning("%s", fault)
@@ -38,10 +40,6 @@ class FaultLog:
             log.info("all faults of the %s are mended", origin)
         elif mended:
             log.debug("%d faults of the %s are gone", mended, origin)
-
-    @property
-    def count(self) -> int:
-        return len({fault for faults in self._told.values() for fault in faults})
 
 
 def pipeline(settings: Settings) -> Pipeline:

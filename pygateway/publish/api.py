@@ -1,7 +1,7 @@
 """What publishing needs of a cluster. `pygateway.sources.kubernetes` has both; the process joins them."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from pygateway.resources.meta import Ref
 
@@ -26,7 +26,7 @@ class Api(Protocol):
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         timeout: float = 10.0,  # noqa: ASYNC109 - of the request, on the wire
     ) -> Answer: ...

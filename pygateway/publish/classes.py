@@ -11,7 +11,7 @@ import msgspec
 from pygateway.aio.clock import Clock
 from pygateway.publish.api import Observed, Watched
 from pygateway.publish.pen import Pen, Result
-from pygateway.resources.gateway import GROUP
+from pygateway.resources.gateway import GROUP, VERSIONS
 from pygateway.resources.meta import Ref
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,6 @@ _EVERY: Final = 2.0
 """Seconds between two looks, which cost no request."""
 _AGAIN: Final = 30.0
 """Seconds until another attempt to make it."""
-_VERSIONS: Final = ("v1", "v1beta1")
 
 
 class _Spec(msgspec.Struct, frozen=True, rename="camel"):
@@ -56,7 +55,7 @@ class ClassKeeper:
             await self._clock.sleep(_EVERY)
 
     async def _make(self) -> None:
-        for version in _VERSIONS:
+        for version in VERSIONS:
             body = {
                 "apiVersion": f"{GROUP}/{version}",
                 "kind": "GatewayClass",

@@ -5,7 +5,6 @@ saying it again. A fault that stays is told each hour, as a series of the same E
 are older.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -103,19 +102,9 @@ class EventWriter:
         for message in self._wanted:
             self._work.add(message)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._work.run())
-                group.create_task(self._hand())
+            await self._work.serve(self._attend)
         finally:
             self._running = False
-
-    async def _hand(self) -> None:
-        while True:
-            message = await self._work.take()
-            try:
-                await self._attend(message)
-            finally:
-                self._work.done(message)
 
     async def _attend(self, message: Message) -> None:
         place = self._watched.observed(message.ref)

@@ -204,7 +204,7 @@ class Elector:
             method,
             path,
             query={"fieldManager": FIELD_MANAGER} if body is not None else None,
-            body=msgspec.json.encode(body) if body is not None else None,
+            body=body,
             content_type=MERGE_PATCH if method == "PATCH" else "application/json",
             timeout=_TIMEOUT,
         )

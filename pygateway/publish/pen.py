@@ -16,12 +16,6 @@ log = logging.getLogger(__name__)
 FIELD_MANAGER: Final = "pygateway"
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
-APPLY_PATCH: Final = "application/apply-patch+yaml"
-_QUERY: Final = {
-    MERGE_PATCH: {"fieldManager": FIELD_MANAGER},
-    APPLY_PATCH: {"fieldManager": FIELD_MANAGER, "force": "true"},
-    "POST": {"fieldManager": FIELD_MANAGER},
-}
 TIMEOUT: Final = 4.0
 """Seconds for one write. A leader stops 5 s before another may follow (`leader`): no write of it is under way then."""
 _PAUSE: Final = (0.5, 5.0)
@@ -154,7 +148,7 @@ class Pen:
                 method,
                 path,
                 query=query if query is not None or body is None else {"fieldManager": FIELD_MANAGER},
-                body=msgspec.json.encode(body) if body is not None else None,
+                body=body,
                 content_type=content_type or (MERGE_PATCH if method == "PATCH" else "application/json"),
                 timeout=TIMEOUT,
             )

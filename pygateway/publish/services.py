@@ -24,17 +24,16 @@ from pygateway.publish.pen import Pen, Result, Written
 from pygateway.publish.ports import Owner, Ports
 from pygateway.publish.servicebody import Json, Owned, gateway_uid
 from pygateway.publish.work import Backoff, Work
-from pygateway.resources.gateway import GROUP
+from pygateway.resources.gateway import GROUP, VERSIONS
 from pygateway.resources.meta import Ref
-from pygateway.translate.conditions import condition
-from pygateway.translate.result import GatewayService, GatewayStatus
+from pygateway.translate.conditions import denied, holds
+from pygateway.translate.result import Condition, GatewayService, GatewayStatus
 from pygateway.translate.services import GATEWAY_ANNOTATION
 
 log = logging.getLogger(__name__)
 
 _RETRY: Final = (1.0, 300.0)
 _REPAIR: Final = (0.2, 300.0)
-_VERSIONS: Final = ("v1", "v1beta1")
 _VAGUE: Final = ("Pending", "AddressNotAssigned")
 _NO_PORT: Final = "no local port is left for it"
 
@@ -142,9 +141,7 @@ class ServiceWriter:
         for ref in self._known.refs():
             self._work.add(self._whose.get(ref, ref))
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._work.run())
-                group.create_task(self._hand())
+            await self._work.serve(self._attend)
         finally:
             self._running = False
 
@@ -170,20 +167,16 @@ class ServiceWriter:
             return None
         raise Unclear
 
-    async def _hand(self) -> None:
+    async def _attend(self, ref: Ref) -> None:
         """One at a time: a number is chosen and written before the next one is."""
-        while True:
-            ref = await self._work.take()
-            try:
-                if ref.kind == "Gateway":
-                    await self._serve(ref)
-                else:
-                    await self._clear(ref)
-                await asyncio.sleep(0)  # many looks in a row leave room for the rest
-            except Unclear:
-                self._work.add_later(ref, self._retries.next(ref))
-            finally:
-                self._work.done(ref)
+        try:
+            if ref.kind == "Gateway":
+                await self._serve(ref)
+            else:
+                await self._clear(ref)
+            await asyncio.sleep(0)  # many looks in a row leave room for the rest
+        except Unclear:
+            self._work.add_later(ref, self._retries.next(ref))
 
     # One Gateway
 
@@ -257,7 +250,7 @@ class ServiceWriter:
 
     def _api_version(self, gateway: Ref) -> str:
         seen = self._watched.observed(gateway)
-        return seen.api_version if seen is not None else f"{GROUP}/{_VERSIONS[0]}"
+        return seen.api_version if seen is not None else f"{GROUP}/{VERSIONS[0]}"
 
     async def _keep(self, gateway: Ref, ref: Ref, body: Json, there: Json | None) -> Written:
         """Writes it where it differs. Raises Unclear when it is not known what came of it."""
@@ -335,7 +328,7 @@ class ServiceWriter:
             return False
         about = Ref(GROUP, "Gateway", namespace, name)
         certain = not self._watched.serves(GROUP, "Gateway")
-        for version in _VERSIONS:
+        for version in VERSIONS:
             answer = await self._pen.read(about, f"/apis/{GROUP}/{version}/namespaces/{namespace}/gateways/{name}")
             if answer.result is Result.DONE:
                 uid: Any = msgspec.json.decode(answer.body)["metadata"]["uid"]
@@ -395,12 +388,9 @@ def _key(gateway: Ref) -> str:
 def with_refusal(status: GatewayStatus, message: str) -> GatewayStatus:
     """The status of a Gateway whose Service is refused: not programmed, unless it says already what is missing."""
     text = f"The Gateway's Service cannot be as it should: {message}"
-    return msgspec.structs.replace(
-        status,
-        conditions=tuple(
-            condition("Programmed", False, "Invalid", text, one.observed_generation)
-            if one.type == "Programmed" and (one.status == "True" or one.reason in _VAGUE)
-            else one
-            for one in status.conditions
-        ),
-    )
+    conditions = denied(status.conditions, "Programmed", "Invalid", text, _says_nothing_worse)
+    return msgspec.structs.replace(status, conditions=conditions)
+
+
+def _says_nothing_worse(one: Condition) -> bool:
+    return holds(one) or one.reason in _VAGUE

@@ -124,10 +124,7 @@ class StatusWriter:
         self._look_at(self._wanted)
         self._look_at(self._left)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._work.run())
-                for _ in range(HANDS):
-                    group.create_task(self._hand())
+            await self._work.serve(self._attend, HANDS)
         finally:
             self._running = False
 
@@ -138,17 +135,12 @@ class StatusWriter:
                 if isinstance(self._wanted.get(ref), GatewayStatus | GatewayClassStatus) == first:
                     self._work.add(ref)
 
-    async def _hand(self) -> None:
-        while True:
-            ref = await self._work.take()
-            try:
-                if self._plan(ref) is None:
-                    await asyncio.sleep(0)  # thousands of looks in a row leave room for the rest
-                else:
-                    await self._pen.turn()
-                    await self._write(ref)
-            finally:
-                self._work.done(ref)
+    async def _attend(self, ref: Ref) -> None:
+        if self._plan(ref) is None:
+            await asyncio.sleep(0)  # thousands of looks in a row leave room for the rest
+        else:
+            await self._pen.turn()
+            await self._write(ref)
 
     # Look
 

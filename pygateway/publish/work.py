@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final, Generic, TypeVar
 
@@ -12,8 +13,8 @@ _Key = TypeVar("_Key")
 
 
 class Work(Generic[_Key]):
-    """Only keys wait here, never what is to be said: who takes a key looks up the newest. `run` must run beside the
-    takers."""
+    """Only keys wait here, never what is to be said: who takes a key looks up the newest. `serve` is all together;
+    whoever takes keys by hand runs `run` beside that."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -59,6 +60,21 @@ class Work(Generic[_Key]):
         if key in self._again:
             self._again.discard(key)
             self.add(key)
+
+    async def serve(self, attend: Callable[[_Key], Awaitable[None]], hands: int = 1) -> None:
+        """`attend` to each key in its turn, so many at a time. Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.run())
+            for _ in range(hands):
+                group.create_task(self._hand(attend))
+
+    async def _hand(self, attend: Callable[[_Key], Awaitable[None]]) -> None:
+        while True:
+            key = await self.take()
+            try:
+                await attend(key)
+            finally:
+                self.done(key)
 
     async def run(self) -> None:
         """Adds what was added for later, in its time."""

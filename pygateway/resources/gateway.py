@@ -11,6 +11,8 @@ import msgspec
 from pygateway.resources.meta import ObjectMeta
 
 GROUP = "gateway.networking.k8s.io"
+VERSIONS = ("v1", "v1beta1")
+"""Those that are read, the preferred one first."""
 
 
 class ParametersReference(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from pygateway.resources.apisix import (
     ApisixUpstream,
 )
 from pygateway.resources.core import EndpointSlice, Namespace, Node, Secret, Service
-from pygateway.resources.gateway import GROUP, Gateway, GatewayClass, ReferenceGrant
+from pygateway.resources.gateway import GROUP, VERSIONS, Gateway, GatewayClass, ReferenceGrant
 from pygateway.resources.ingress import Ingress, IngressClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP as OWN_GROUP
@@ -46,7 +46,6 @@ class KindInfo(msgspec.Struct, frozen=True):
         return Ref(self.group, self.kind, metadata.namespace if self.namespaced else "", metadata.name)
 
 
-_BETA: Final = ("v1", "v1beta1")
 _APISIX: Final = "apisix.apache.org"
 _OLD: Final = ("v2", "v2beta3")
 _NOT_OURS: Final = "type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1"
@@ -58,10 +57,10 @@ KINDS: Final = (
     KindInfo("", ("v1",), "Namespace", "namespaces", Namespace, False, "namespaces"),
     KindInfo("", ("v1",), "Node", "nodes", Node, False, "nodes"),
     KindInfo("", ("v1",), "Secret", "secrets", Secret, True, "secrets", _NOT_OURS),
-    KindInfo(GROUP, _BETA, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
-    KindInfo(GROUP, _BETA, "Gateway", "gateways", Gateway, True, "gateways"),
-    KindInfo(GROUP, _BETA, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
-    KindInfo(GROUP, _BETA, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
+    KindInfo(GROUP, VERSIONS, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
+    KindInfo(GROUP, VERSIONS, "Gateway", "gateways", Gateway, True, "gateways"),
+    KindInfo(GROUP, VERSIONS, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
+    KindInfo(GROUP, VERSIONS, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
     KindInfo("networking.k8s.io", ("v1",), "Ingress", "ingresses", Ingress, True, "ingresses"),
     KindInfo("networking.k8s.io", ("v1",), "IngressClass", "ingressclasses", IngressClass, False, "ingress_classes"),
     KindInfo(_APISIX, _OLD, "ApisixRoute", "apisixroutes", ApisixRoute, True, "apisix_routes"),

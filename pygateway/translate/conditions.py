@@ -1,6 +1,6 @@
 """Status conditions and their messages."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from pygateway.translate.result import Condition
@@ -19,3 +19,20 @@ def joined(messages: Iterable[str]) -> str:
     texts = list(messages)
     shown = "; ".join(texts[:_SHOWN])
     return shown if len(texts) <= _SHOWN else f"{shown}; and {len(texts) - _SHOWN} more"
+
+
+def denied(
+    before: Iterable[Condition], kind: str, reason: str, message: str, over: Callable[[Condition], bool] | None = None
+) -> tuple[Condition, ...]:
+    """The same conditions, but the one of type `kind` is False for this reason; only where `over` says of it that this
+    is worse than what it says already."""
+    return tuple(
+        condition(kind, False, reason, message, one.observed_generation)
+        if one.type == kind and (over is None or over(one))
+        else one
+        for one in before
+    )
+
+
+def holds(one: Condition) -> bool:
+    return one.status == "True"

@@ -10,7 +10,7 @@ from pygateway.resources.gateway import Gateway, GatewayClass
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
 from pygateway.translate.certificates import Certificates
-from pygateway.translate.conditions import condition, joined
+from pygateway.translate.conditions import condition, denied, joined
 from pygateway.translate.listeners import GatewayView, ListenerView, view
 from pygateway.translate.parameters import DEFAULTS, gateway_parameters
 from pygateway.translate.reach import Reach
@@ -122,12 +122,7 @@ def _listener_conditions(each: ListenerView, reach: Reach | None) -> tuple[Condi
     if reach is None or not each.serves or reach.bind(each):
         return each.conditions
     message = f"Service {reach.service} does not lead to port {each.spec.port} yet"
-    return tuple(
-        condition("Programmed", False, "Pending", message, one.observed_generation)
-        if (one.type, one.status) == ("Programmed", "True")
-        else one
-        for one in each.conditions
-    )
+    return denied(each.conditions, "Programmed", "Pending", message)
 
 
 def _accepted(one: GatewayView, reach: Reach | None) -> Condition:

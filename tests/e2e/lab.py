@@ -112,14 +112,16 @@ class Lab:
             eventually(cluster.ready, "the API server is ready", 120, every=0.05)
 
     def processes(self, pod: Object) -> list[Process]:
-        """The processes of a pod's containers, the first of each container first."""
+        """The living processes of a pod's containers, the first of each container first. A zombie is none: the pod's
+        status names its container for a while yet, and would pass for that of a pod that runs."""
         ids = [one["containerID"].rpartition("/")[2] for one in pod["status"]["containerStatuses"]]
         pids = [
             int(entry.name)
             for entry in Path("/proc").iterdir()
             if entry.name.isdigit() and any(one in _read(f"/proc/{entry.name}/cgroup") for one in ids)
         ]
-        return [Process(pid) for pid in sorted(pids, key=_inner_pid)]
+        found = [Process(pid) for pid in sorted(pids, key=_inner_pid)]
+        return [process for process in found if process.alive]
 
     def cut(self, pod: Object, peer: str) -> int:
         """Reset every TCP connection of a pod to a port of a peer ("10.96.0.1:443"); how many there were."""

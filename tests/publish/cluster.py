@@ -135,11 +135,11 @@ class Cluster:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         timeout: float = 10.0,  # noqa: ASYNC109 - as the real one
     ) -> Answer:
-        sent = json.loads(body) if body else {}
+        sent = json.loads(json.dumps(body)) if body else {}  # plain JSON, and a copy
         request = Request(method, path, sent, self.clock.now(), query or {}, content_type)
         self.requests.append(request)
         if self.hangs:

@@ -60,7 +60,7 @@ class _Ask(msgspec.Struct, frozen=True):
     query: Mapping[str, str]
     headers: dict[str, str]
     limits: Any
-    body: bytes | None = None
+    body: Mapping[str, Any] | None = None
 
 
 class ApiError(Exception):
@@ -102,7 +102,7 @@ class Client:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Mapping[str, Any] | None = None,
         content_type: str = JSON,
         accept: str = JSON,
         timeout: float = 10.0,  # noqa: ASYNC109 - of the request, on the wire
@@ -183,8 +183,7 @@ class Client:
                 query_params=list(ask.query.items()),
                 # Compression costs both sides more than a local network takes.
                 header_params={**ask.headers, "Accept-Encoding": "identity"},
-                # The library encodes every body itself.
-                body=None if ask.body is None else msgspec.json.decode(ask.body),
+                body=ask.body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
                 _request_timeout=ask.limits,

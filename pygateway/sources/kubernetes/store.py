@@ -1,7 +1,7 @@
 """All kinds together: from what the cluster has to the World that is seen."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -9,14 +9,13 @@ from pygateway.resources.core import EndpointSlice, Namespace
 from pygateway.resources.meta import Ref
 from pygateway.resources.world import KINDS, KindInfo, Unusable, World
 from pygateway.sources.defaults import Registry
+from pygateway.sources.kinds import find
 from pygateway.sources.kubernetes import ways
 from pygateway.sources.kubernetes.items import Item
 from pygateway.sources.kubernetes.kinds import place
 from pygateway.sources.kubernetes.scope import Scope, label_selector
 from pygateway.sources.kubernetes.table import Table
 from pygateway.sources.source import SourceFault
-
-_FIELDS: Final = {(info.group, info.kind): info.field for info in KINDS}
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -106,12 +105,11 @@ class Store:
 
     def observed(self, ref: Ref) -> Seen | None:
         """The object as it is now; None when it is gone or not to be seen."""
-        field = _FIELDS.get((ref.group, ref.kind), "")
-        version = self._versions.get(field)
-        if version is None:
+        info = find(ref.group, ref.kind)
+        version = self._versions.get(info.field) if info is not None else None
+        if info is None or version is None:
             return None
-        info = self._tables[field].info
-        record = self._tables[field].find(ref.namespace, ref.name)
+        record = self._tables[info.field].find(ref.namespace, ref.name)
         if record is None or not self._shown(info)(record.namespace):
             return None
         return Seen(
@@ -129,7 +127,8 @@ class Store:
         return record.value if record is not None else None
 
     def serves(self, group: str, kind: str) -> bool:
-        return _FIELDS.get((group, kind), "") in self._versions
+        info = find(group, kind)
+        return info is not None and info.field in self._versions
 
     def _shown(self, info: KindInfo) -> Callable[[str], bool]:
         if self._matches is None or not info.namespaced:
