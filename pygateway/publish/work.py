@@ -13,8 +13,7 @@ _Key = TypeVar("_Key")
 
 
 class Work(Generic[_Key]):
-    """Only keys wait here, never what is to be said: who takes a key looks up the newest. `serve` is all together;
-    whoever takes keys by hand runs `run` beside that."""
+    """Only keys wait here, never what is to be said: who attends to a key looks up the newest."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -48,36 +47,27 @@ class Work(Generic[_Key]):
         if self._later[0][0] == due:
             self._sooner.set()
 
-    async def take(self) -> _Key:
-        """The next key; `done` must follow."""
-        key = await self._ready.get()
-        self._waiting.discard(key)
-        self._busy.add(key)
-        return key
-
-    def done(self, key: _Key) -> None:
-        self._busy.discard(key)
-        if key in self._again:
-            self._again.discard(key)
-            self.add(key)
-
     async def serve(self, attend: Callable[[_Key], Awaitable[None]], hands: int = 1) -> None:
         """`attend` to each key in its turn, so many at a time. Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.run())
+            group.create_task(self._add_what_is_due())
             for _ in range(hands):
                 group.create_task(self._hand(attend))
 
     async def _hand(self, attend: Callable[[_Key], Awaitable[None]]) -> None:
         while True:
-            key = await self.take()
+            key = await self._ready.get()
+            self._waiting.discard(key)
+            self._busy.add(key)
             try:
                 await attend(key)
             finally:
-                self.done(key)
+                self._busy.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self.add(key)
 
-    async def run(self) -> None:
-        """Adds what was added for later, in its time."""
+    async def _add_what_is_due(self) -> None:
         while True:
             while self._later and self._later[0][0] <= self._clock.now():
                 due, _, key = heapq.heappop(self._later)

@@ -106,12 +106,12 @@ class Store:
     def observed(self, ref: Ref) -> Seen | None:
         """The object as it is now; None when it is gone or not to be seen."""
         info = find(ref.group, ref.kind)
-        version = self._versions.get(info.field) if info is not None else None
-        if info is None or version is None:
+        if info is None or info.field not in self._versions:
             return None
         record = self._tables[info.field].find(ref.namespace, ref.name)
         if record is None or not self._shown(info)(record.namespace):
             return None
+        version = self._versions[info.field]
         return Seen(
             path=f"{place(info, version, ref.namespace)}/{ref.name}",
             api_version=f"{info.group}/{version}" if info.group else version,
