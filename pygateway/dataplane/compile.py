@@ -3,9 +3,10 @@
 from pygateway import ir
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.filters.base import Filter
+from pygateway.dataplane.filters.cors import Cors
 from pygateway.dataplane.filters.headers import RequestHeaders, ResponseHeaders
 from pygateway.dataplane.filters.rewrite import UrlRewrite
-from pygateway.dataplane.route import FORWARD, NO_FILTERS, REDIRECT, RESPOND, Limits, RouteHandler, Share
+from pygateway.dataplane.route import EXTENDED, FORWARD, NO_FILTERS, REDIRECT, RESPOND, Limits, RouteHandler, Share
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.routing.table import Handler
 
@@ -19,12 +20,14 @@ class RouteCompiler:
     _clusters: dict[str, Cluster]
     _limits: dict[_LimitsKey, Limits]
     _whole: dict[str, Share]
+    _cors: dict[ir.Cors, Cors]
 
     def __init__(self, ctx: Context, clusters: dict[str, Cluster]) -> None:
         self._ctx = ctx
         self._clusters = clusters
         self._limits = {}
         self._whole = {}
+        self._cors = {}
 
     def cluster(self, name: str) -> Cluster:
         """The cluster of that name, made when it is new."""
@@ -52,6 +55,10 @@ class RouteCompiler:
             made = RouteHandler(RESPOND)
             made.respond = action
         made.filters = compile_filters(route.filters)
+        made.cors = self._cors_of(route.filters)
+        if _is_extended(made):
+            made.kind = EXTENDED
+            made.filters = list(made.filters)  # not NO_FILTERS: answers are looked at, filters or not
         return made
 
     def _only(self, backend: ir.Backend) -> Share:
@@ -69,7 +76,18 @@ class RouteCompiler:
 
     def _share(self, backend: ir.Backend) -> Share:
         cluster = self.cluster(backend.cluster) if backend.cluster else None
-        return Share(cluster, backend, compile_filters(backend.filters))
+        made = Share(cluster, backend, compile_filters(backend.filters))
+        made.cors = self._cors_of(backend.filters)
+        return made
+
+    def _cors_of(self, filters: tuple[ir.Filter, ...]) -> Cors | None:
+        for each in filters:
+            if isinstance(each, ir.Cors):
+                found = self._cors.get(each)
+                if found is None:
+                    found = self._cors[each] = Cors(each)
+                return found
+        return None
 
     def _limits_of(self, forward: ir.Forward) -> Limits:
         key = (forward.timeouts, forward.retry, forward.websocket, forward.status_if_none)
@@ -83,10 +101,16 @@ def compile_filters(filters: tuple[ir.Filter, ...]) -> list[Filter]:
     """In the order in which they apply to a request."""
     if not filters:
         return NO_FILTERS
-    return [_compile(each) for each in filters]
+    found: list[Filter] = []
+    for each in filters:
+        if isinstance(each, ir.Rewrite):
+            found.append(UrlRewrite(each))
+        elif isinstance(each, ir.HeaderModifier):
+            found.append(RequestHeaders(each) if each.side == "request" else ResponseHeaders(each))
+    return found or NO_FILTERS
 
 
-def _compile(each: ir.Filter) -> Filter:
-    if isinstance(each, ir.Rewrite):
-        return UrlRewrite(each)
-    return RequestHeaders(each) if each.side == "request" else ResponseHeaders(each)
+def _is_extended(handler: RouteHandler) -> bool:
+    """Whether a route asks for more than a plain one."""
+    shares = handler.shares or ([handler.only] if handler.only is not None else [])
+    return handler.cors is not None or any(share.cors is not None for share in shares)

@@ -28,6 +28,8 @@ class ProxyError:
     flag: str
     retry: int
     message: str
+    lines: list[bytes]
+    """Fields that the answer has beside its own."""
 
     def __init__(self, kind: str, side: str, status: int, flag: str, retry: int = NEVER, message: str = "") -> None:
         self.kind = kind
@@ -36,6 +38,13 @@ class ProxyError:
         self.flag = flag
         self.retry = retry
         self.message = message or REASONS.get(status, "Error")
+        self.lines = []
+
+    def saying(self, lines: list[bytes]) -> "ProxyError":
+        """The same with further fields."""
+        made = ProxyError(self.kind, self.side, self.status, self.flag, self.retry, self.message)
+        made.lines = lines
+        return made
 
 
 REASONS: Final[dict[int, str]] = {

@@ -12,8 +12,8 @@ Whatever happens it ends once, in `_finish`, which counts and logs.
 from time import perf_counter
 from typing import Final, cast
 
-from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.context import Context
+from pygateway.dataplane.edits import edit_request, edit_response, outgoing
 from pygateway.dataplane.errors import (
     CLIENT_GONE,
     NO_ENDPOINT,
@@ -28,14 +28,15 @@ from pygateway.dataplane.errors import (
     no_backend,
     refused_rule,
 )
+from pygateway.dataplane.filters.cors import Cors
 from pygateway.dataplane.filters.rewrite import location
-from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, RequestOut, Stream, Upstream
+from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, Stream, Upstream
 from pygateway.dataplane.hopbyhop import keeps_id
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.retrying import GIVE_UP, NO_PEERS, Retrying
-from pygateway.dataplane.route import FORWARD, NO_FILTERS, REDIRECT, Limits, RouteHandler, Share
+from pygateway.dataplane.route import EXTENDED, FORWARD, NO_FILTERS, REDIRECT, Limits, RouteHandler, Share
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.connect import Connecting
@@ -60,6 +61,7 @@ class Exchange(Stream):
     _limits: Limits | None = None
     _share: Share | None = None
     _filtered: bool = False
+    _cors: Cors | None = None
     _cluster: Cluster | None = None
     _peer: Peer | None = None
     _upstream: Upstream | None = None
@@ -112,7 +114,9 @@ class Exchange(Stream):
         handler = cast(RouteHandler, route.handler)
         self._handler = handler
         if handler.kind == FORWARD:
-            self._forward(handler)
+            self._forward(handler, handler.only if handler.only is not None else handler.choose())
+        elif handler.kind == EXTENDED:
+            self._extended(handler)
         elif handler.kind == REDIRECT:
             self._redirect(handler)
         elif handler.respond is not None:
@@ -123,16 +127,36 @@ class Exchange(Stream):
         redirect = handler.redirect
         if redirect is None:
             return
+        to = location(redirect, self.head, self.port.scheme, self.port.declared)
+        if self._cors is not None:
+            self._answer(self._cors.redirect(redirect.status, to, self.head))
+            return
         self.status = redirect.status
         self._responding = True
-        to = location(redirect, self.head, self.port.scheme, self.port.declared)
         self.server.answer_redirect(redirect.status, to)
+
+    def _extended(self, handler: RouteHandler) -> None:
+        """A route that asks for more than forwarding: other routes pay nothing for what is asked here."""
+        share = handler.choose()
+        self._cors = cors = share.cors if share is not None and share.cors is not None else handler.cors
+        preflight = cors.preflight(self.head) if cors is not None else None
+        if preflight is not None:
+            self._answer(preflight)
+        elif handler.redirect is not None:
+            self._redirect(handler)
+        else:
+            self._forward(handler, share)
+
+    def _answer(self, head: ResponseHead) -> None:
+        """An answer of the gateway's own without a body, as good as any."""
+        self.status = head.status
+        self._responding = True
+        self.server.send_head(head, 0, b"", True)
 
     # Forward: choose a backend, an endpoint, a connection.
 
-    def _forward(self, handler: RouteHandler) -> None:
+    def _forward(self, handler: RouteHandler, share: Share | None) -> None:
         limits = handler.limits
-        share = handler.only if handler.only is not None else handler.choose()
         if limits is None:
             return
         self._limits = limits
@@ -196,9 +220,9 @@ class Exchange(Stream):
         self._upstream = upstream
         limits = self._limits
         if head.framed or self._filtered:
-            request = RequestOut(head.method, head.path_query, head.authority, head.lines)
-            self._frame(request, limits is not None and limits.websocket)
-            self._edit_request(request)
+            request = outgoing(head, limits is not None and limits.websocket)
+            self._upgrade = request.upgrade
+            edit_request(request, self._handler, self._share)
         else:
             # Nothing keeps it beyond this call, so requests that need nothing special share one.
             request = self.ctx.request_out
@@ -218,26 +242,6 @@ class Exchange(Stream):
         upstream.send_request(self, request, data, end)
         if self._ended and not end:
             upstream.send_end(self._trailers)
-
-    def _edit_request(self, request: RequestOut) -> None:
-        """The route's filters, then the chosen backend's own."""
-        if self._handler is not None:
-            for each in self._handler.filters:
-                each.on_request(request)
-        if self._share is not None:
-            for each in self._share.filters:
-                each.on_request(request)
-
-    def _frame(self, request: RequestOut, websocket: bool) -> None:
-        """How the body is framed for this hop, and what is asked of it."""
-        head = self.head
-        if head.chunked:
-            request.length = UNKNOWN_LENGTH
-        elif head.content_length >= 0:
-            request.length = head.content_length
-        if websocket and head.upgrade == "websocket":
-            request.upgrade = self._upgrade = head.upgrade
-        request.expect = head.expect_continue
 
     def on_request_data(self, data: bytes) -> None:
         upstream = self._upstream
@@ -277,20 +281,13 @@ class Exchange(Stream):
             self._peer = None
             self._upstream = None
         if self._filtered:
-            self._edit_response(head)
+            edit_response(head, self._handler, self._share)
+            if self._cors is not None:
+                self._cors.decorate(head, self.head)
         length = head.content_length
         if head.chunked or head.close_delimited:
             length = UNKNOWN_LENGTH
         self.server.send_head(head, length, data, end)
-
-    def _edit_response(self, head: ResponseHead) -> None:
-        """The chosen backend's filters, then the route's."""
-        if self._share is not None:
-            for each in self._share.filters:
-                each.on_response(head)
-        if self._handler is not None:
-            for each in self._handler.filters:
-                each.on_response(head)
 
     def on_response_data(self, data: bytes) -> None:
         self.server.send_data(data)
@@ -429,7 +426,8 @@ class Exchange(Stream):
         else:
             self._responding = True
             self.status = error.status
-            self.server.answer(error)
+            lines = self._cors.lines(self.head, []) if self._cors is not None else NO_LINES
+            self.server.answer(error.saying(lines) if lines else error)
 
     # Ending.
 
@@ -485,18 +483,3 @@ class Exchange(Stream):
             return self.ctx.route_stats("", self.port.table.listener_of(self.head))
         stats = self._handler.stats = self.ctx.route_stats(route.name, route.listener)
         return stats
-
-
-def refuse(ctx: Context, client: str, error: ProxyError) -> None:
-    """Count and log what never became a request: no head could be read from it."""
-    stats = ctx.route_stats("", "")
-    stats.count(error.status, 0.0, 0, 0)
-    ctx.flags.add(error.flag)
-    if ctx.log.enabled:
-        record = Record(RequestHead("", 1))
-        record.client = client
-        record.names = stats.names
-        record.status = error.status
-        record.flag = error.flag
-        record.reason = error.kind
-        ctx.log.write(record, 0, 0)

@@ -4,6 +4,7 @@ from typing import Final
 
 from pygateway import ir
 from pygateway.dataplane.filters.base import Filter
+from pygateway.dataplane.filters.cors import Cors
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.routing.table import Handler
@@ -11,6 +12,8 @@ from pygateway.routing.table import Handler
 FORWARD: Final = 0
 REDIRECT: Final = 1
 RESPOND: Final = 2
+EXTENDED: Final = 3
+"""Forwards or redirects, with more to be asked than a plain route: those pay nothing for it."""
 
 NO_FILTERS: Final[list[Filter]] = []
 
@@ -23,6 +26,7 @@ class Share:
     weight: int
     status: int
     filters: list[Filter]
+    cors: Cors | None
     rank: int
 
     def __init__(self, cluster: Cluster | None, backend: ir.Backend, filters: list[Filter]) -> None:
@@ -30,6 +34,7 @@ class Share:
         self.weight = backend.weight
         self.status = backend.status
         self.filters = filters
+        self.cors = None
         self.rank = 0
 
 
@@ -65,6 +70,7 @@ class RouteHandler(Handler):
     shares: list[Share] | None
     limits: Limits | None
     filters: list[Filter]
+    cors: Cors | None
     redirect: ir.Redirect | None
     respond: ir.Respond | None
     stats: RouteStats | None
@@ -76,6 +82,7 @@ class RouteHandler(Handler):
         self.shares = None
         self.limits = None
         self.filters = NO_FILTERS
+        self.cors = None
         self.redirect = None
         self.respond = None
         self.stats = None

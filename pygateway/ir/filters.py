@@ -25,4 +25,17 @@ class Rewrite(msgspec.Struct, frozen=True, array_like=True, tag="rewrite"):
     matched: str = ""
 
 
-Filter = HeaderModifier | Rewrite
+class Cors(msgspec.Struct, frozen=True, array_like=True, tag="cors"):
+    """Which pages of other origins may read answers. `origins` is ("*",), or has `scheme://host[:port]` each, where
+    the host may begin with "*" for any text; without a port the scheme's. "*" in the other lists stands for all.
+    `max_age`: how long a browser may keep what a preflight said, in seconds."""
+
+    origins: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: int = 5
+
+
+Filter = HeaderModifier | Rewrite | Cors

@@ -90,6 +90,18 @@ class HTTPURLRewriteFilter(msgspec.Struct, frozen=True):
     path: HTTPPathModifier | None = None
 
 
+class HTTPCORSFilter(msgspec.Struct, frozen=True, rename="camel"):
+    """An origin is `scheme://host[:port]`, its host may begin with `*`; a lone `*` is every one. `max_age` in
+    seconds."""
+
+    allow_origins: tuple[str, ...] = ()
+    allow_credentials: bool = False
+    allow_methods: tuple[str, ...] = ()
+    allow_headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age: int = 5
+
+
 class HTTPRouteFilter(msgspec.Struct, frozen=True, rename={
     "request_header_modifier": "requestHeaderModifier",
     "response_header_modifier": "responseHeaderModifier",
@@ -107,7 +119,7 @@ class HTTPRouteFilter(msgspec.Struct, frozen=True, rename={
     request_redirect: HTTPRequestRedirectFilter | None = None
     url_rewrite: HTTPURLRewriteFilter | None = None
     request_mirror: dict[str, Any] | None = None
-    cors: dict[str, Any] | None = None
+    cors: HTTPCORSFilter | None = None
     external_auth: dict[str, Any] | None = None
     extension_ref: dict[str, Any] | None = None
 

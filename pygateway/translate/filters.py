@@ -20,7 +20,7 @@ from pygateway.resources.routes import (
     HTTPRouteFilter,
     HTTPURLRewriteFilter,
 )
-from pygateway.translate import headers, hostnames
+from pygateway.translate import cors, headers, hostnames
 from pygateway.translate.result import Problem
 
 _FIELDS: Final[dict[str, str]] = {
@@ -155,6 +155,11 @@ def _rewrite(one: HTTPRouteFilter, at: str, prefix: str | None) -> ir.Filter | P
     return ir.Rewrite(rewrite.hostname or None, *path)
 
 
+def _cors(one: HTTPRouteFilter, at: str, prefix: str | None) -> ir.Filter | Problem:
+    assert one.cors is not None
+    return cors.translate(one.cors, f"{at}.cors")
+
+
 def _redirect(one: HTTPRouteFilter, at: str, prefix: str | None) -> ir.Redirect | Problem:
     wanted: HTTPRequestRedirectFilter | None = one.request_redirect
     assert wanted is not None
@@ -204,4 +209,5 @@ _MAKERS: Final[dict[str, _Maker]] = {
     "ResponseHeaderModifier": _response_headers,
     "RequestRedirect": _redirect,
     "URLRewrite": _rewrite,
+    "CORS": _cors,
 }

@@ -49,6 +49,7 @@ def own_answer(error: ProxyError, ctx: Context, close: bool, head_only: bool) ->
     ]
     if error.kind == OVERLOAD.kind:
         parts.append(b"Retry-After: " + ctx.config.retry_after + CRLF)
+    parts += [line + CRLF for line in error.lines]
     parts.append(b"Connection: close\r\n\r\n" if close else CRLF)
     if not head_only:
         parts.append(text)

@@ -48,7 +48,7 @@ def error_lines(error: ProxyError, size: int, ctx: Context, head_only: bool) -> 
         lines.insert(2, b"Content-Type: application/json")
     if error.kind == OVERLOAD.kind:
         lines.append(b"Retry-After: " + ctx.config.retry_after)
-    return lines
+    return lines + error.lines
 
 
 def request_block(encoder: Encoder, request: RequestOut, host: bytes) -> bytes:
