@@ -167,6 +167,7 @@ _HELP: Final[Mapping[str, str]] = {
     "headers": "number of fields (431 beyond)",
     "trailer_bytes": "all trailers of a body (431 beyond)",
     "pipeline_bytes": "of further requests kept while one is answered",
+    "retry_body_bytes": "of a request body kept for another try, where a route wants that (one try beyond)",
     "http2_max_streams": "streams that an HTTP/2 client may have open (refused beyond)",
     "http2_stream_window": "of one HTTP/2 body that may come before it was passed on",
     "http2_connection_window": "the same for all bodies of a connection",

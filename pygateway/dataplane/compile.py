@@ -113,4 +113,6 @@ def compile_filters(filters: tuple[ir.Filter, ...]) -> list[Filter]:
 def _is_extended(handler: RouteHandler) -> bool:
     """Whether a route asks for more than a plain one."""
     shares = handler.shares or ([handler.only] if handler.only is not None else [])
-    return handler.cors is not None or any(share.cors is not None for share in shares)
+    limits = handler.limits
+    retries = limits is not None and (limits.replay or len(limits.codes) > 0)
+    return retries or handler.cors is not None or any(share.cors is not None for share in shares)

@@ -47,6 +47,7 @@ class Config:
     linger_timeout: float
     linger_bytes: int
     pipeline_bytes: int
+    retry_body_bytes: int
     max_connections: int
     max_requests: int
     max_idle_per_endpoint: int
@@ -73,6 +74,7 @@ class Config:
         self.linger_timeout = settings.linger_timeout
         self.linger_bytes = settings.linger_bytes
         self.pipeline_bytes = settings.pipeline_bytes
+        self.retry_body_bytes = settings.retry_body_bytes
         self.max_connections = settings.max_connections
         self.max_requests = settings.max_requests
         self.max_idle_per_endpoint = settings.max_idle_per_endpoint

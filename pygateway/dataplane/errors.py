@@ -17,6 +17,7 @@ UNSENT: Final = 1
 IDEMPOTENT: Final = 2
 """Something was sent: a further try is safe for an idempotent method whose body was not passed on
 (RFC 9110 section 9.2.2)."""
+IDEMPOTENT_METHODS: Final = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 
 
 class ProxyError:
@@ -128,8 +129,8 @@ def reason_phrase(status: int) -> bytes:
     return REASONS.get(status, "").encode()
 
 
-def may_retry(error: ProxyError, idempotent: bool, body_passed_on: bool) -> bool:
+def may_retry(error: ProxyError, method: str, body_passed_on: bool) -> bool:
     """Whether repeating the request on another endpoint cannot do harm."""
     if error.retry == UNSENT:
         return not body_passed_on
-    return error.retry == IDEMPOTENT and idempotent and not body_passed_on
+    return error.retry == IDEMPOTENT and method in IDEMPOTENT_METHODS and not body_passed_on

@@ -35,17 +35,15 @@ from pygateway.dataplane.hopbyhop import keeps_id
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.port import Port
-from pygateway.dataplane.retrying import GIVE_UP, NO_PEERS, Retrying
+from pygateway.dataplane.retrying import NO_PEERS, Retrying
 from pygateway.dataplane.route import EXTENDED, FORWARD, NO_FILTERS, REDIRECT, Limits, RouteHandler, Share
-from pygateway.dataplane.stats import RouteStats
+from pygateway.dataplane.tap import Tap
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.connect import Connecting
 from pygateway.dataplane.upstream.peer import Peer
 from pygateway.dataplane.wheel import NEVER
 from pygateway.routing.table import CompiledRoute
 
-IDEMPOTENT_METHODS: Final = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
-"""RFC 9110 section 9.2.2."""
 NO_LINES: Final[list[bytes]] = []
 
 
@@ -62,6 +60,7 @@ class Exchange(Stream):
     _share: Share | None = None
     _filtered: bool = False
     _cors: Cors | None = None
+    _tap: Tap | None = None
     _cluster: Cluster | None = None
     _peer: Peer | None = None
     _upstream: Upstream | None = None
@@ -145,6 +144,8 @@ class Exchange(Stream):
         elif handler.redirect is not None:
             self._redirect(handler)
         else:
+            if not self.head.upgrade and handler.limits is not None:
+                self._tap = Tap(self.ctx, handler.limits.replay)
             self._forward(handler, share)
 
     def _answer(self, head: ResponseHead) -> None:
@@ -222,6 +223,8 @@ class Exchange(Stream):
         if head.framed or self._filtered:
             request = outgoing(head, limits is not None and limits.websocket)
             self._upgrade = request.upgrade
+            if self._tap is not None:
+                upstream = self._upstream = self._tap.onto(upstream)
             edit_request(request, self._handler, self._share)
         else:
             # Nothing keeps it beyond this call, so requests that need nothing special share one.
@@ -281,6 +284,8 @@ class Exchange(Stream):
             self._peer = None
             self._upstream = None
         if self._filtered:
+            if self._try_for_better(head.status, peer):
+                return
             edit_response(head, self._handler, self._share)
             if self._cors is not None:
                 self._cors.decorate(head, self.head)
@@ -288,6 +293,21 @@ class Exchange(Stream):
         if head.chunked or head.close_delimited:
             length = UNKNOWN_LENGTH
         self.server.send_head(head, length, data, end)
+
+    def _try_for_better(self, status: int, peer: Peer | None) -> bool:
+        """Whether the route wants another try instead of this answer, and can have one."""
+        limits = self._limits
+        cluster = self._cluster
+        if limits is None or cluster is None or status not in limits.codes:
+            return False
+        retrying = self._retries()
+        if self.attempts - retrying.free > limits.attempts or not self._rewind():
+            return False
+        self._drop_upstream()
+        self._responding = False
+        self._opened = False
+        self._wait(retrying, retrying.after_answer(peer, cluster.members, limits.backoff), NO_ENDPOINT)
+        return True
 
     def on_response_data(self, data: bytes) -> None:
         self.server.send_data(data)
@@ -358,37 +378,43 @@ class Exchange(Stream):
 
     def _retry(self, cluster: Cluster, limits: Limits, error: ProxyError, peer: Peer | None, stale: bool) -> None:
         """Another try, now or after a pause, where that is safe and there is one left."""
-        if not may_retry(error, self.head.method in IDEMPOTENT_METHODS, self._body_passed_on):
+        passed_on = self._body_passed_on and (self._tap is None or not self._tap.whole)
+        if not may_retry(error, self.head.method, passed_on):
             self._fail(error)
             return
-        retrying = self._retrying
-        if retrying is None:
-            retrying = self._retrying = Retrying()
+        self._rewind()
+        retrying = self._retries()
+        more = self.attempts - retrying.free <= limits.attempts
         if stale and peer is not None:
-            retrying.after_stale(peer)
-            pause = 0.0
+            pause = retrying.after_stale(peer)
         else:
-            more = self.attempts - retrying.free <= limits.attempts
-            pause = retrying.after(error, peer, cluster.members, more)
-        if pause == 0.0:
-            self._try_again()
-        else:
-            self._wait(retrying, pause, error)
+            pause = retrying.after(error, peer, cluster.members, more, limits.backoff)
+        self._wait(retrying, pause, error)
+
+    def _retries(self) -> Retrying:
+        if self._retrying is None:
+            self._retrying = Retrying()
+        return self._retrying
+
+    def _rewind(self) -> bool:
+        """Whether the request can be sent from its beginning again, as it will be from now on."""
+        if self._body_passed_on and self._tap is not None and self._tap.whole:
+            self._pending = self._tap.rewind() + self._pending
+            self._body_passed_on = False
+        return not self._body_passed_on
 
     def _wait(self, retrying: Retrying, pause: float, error: ProxyError) -> None:
-        """Try again after a pause, unless the route allows no retries or the time to connect is over."""
+        """Try again after a pause, if it is short enough."""
         limits = self._limits
         cluster = self._cluster
-        if pause == GIVE_UP or limits is None or cluster is None or limits.attempts == 0:
+        if pause == 0.0:
+            self._try_again()
+        elif limits is None or cluster is None or not retrying.may_wait(pause, limits, cluster, self._started):
             self._fail(error)
-            return
-        longest = limits.connect or cluster.connect_timeout
-        if longest > 0.0 and perf_counter() - self._started + pause > longest:
-            self._fail(error)
-            return
-        if not self._ended:
-            self.server.pause()
-        retrying.wait(self.ctx.loop.call_later(pause, self._try_again))
+        else:
+            if not self._ended:
+                self.server.pause()
+            retrying.wait(self.ctx.loop.call_later(pause, self._try_again))
 
     def _try_again(self) -> None:
         cluster = self._cluster
@@ -426,8 +452,7 @@ class Exchange(Stream):
         else:
             self._responding = True
             self.status = error.status
-            lines = self._cors.lines(self.head, []) if self._cors is not None else NO_LINES
-            self.server.answer(error.saying(lines) if lines else error)
+            self.server.answer(error if self._cors is None else error.saying(self._cors.lines(self.head, NO_LINES)))
 
     # Ending.
 
@@ -461,7 +486,7 @@ class Exchange(Stream):
         self.seconds = seconds = perf_counter() - self._started
         stats = self._handler.stats if self._handler is not None else None
         if stats is None:
-            stats = self._new_stats()
+            stats = self.port.new_stats(self._route, self._handler, self.head)
         stats.count(self.status, seconds, server.bytes_in, server.bytes_out)
         error = self._error
         if error is not None:
@@ -475,11 +500,3 @@ class Exchange(Stream):
             self.scheme = self.port.scheme
             self.client = self.head.remote
             ctx.log.write(self, server.bytes_in, server.bytes_out)
-
-    def _new_stats(self) -> RouteStats:
-        """The counters of the route on the listener that owned the request; they outlive the compiled route."""
-        route = self._route
-        if route is None or self._handler is None:
-            return self.ctx.route_stats("", self.port.table.listener_of(self.head))
-        stats = self._handler.stats = self.ctx.route_stats(route.name, route.listener)
-        return stats

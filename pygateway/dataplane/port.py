@@ -7,7 +7,9 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import MISDIRECTED
 from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.hopbyhop import Forwarding
+from pygateway.dataplane.http1.request import RequestHead
 from pygateway.dataplane.route import RESPOND, RouteHandler
+from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.tls.table import ScopedTable, ScopeOf, TlsTable
 from pygateway.routing.table import CompiledRoute, HostTable, PortTable, compile_port
 
@@ -77,6 +79,13 @@ class Port:
         if not scope.alone():
             table = ScopedTable(table, scope, self._misdirected(scope.listener.name))
         self.table = table
+
+    def new_stats(self, route: CompiledRoute | None, handler: RouteHandler | None, head: RequestHead) -> RouteStats:
+        """The counters of the route on the listener that owned the request; they outlive the compiled route."""
+        if route is None or handler is None:
+            return self.ctx.route_stats("", self.table.listener_of(head))
+        stats = handler.stats = self.ctx.route_stats(route.name, route.listener)
+        return stats
 
     def leave_scope(self, key: str) -> None:
         """The scope is no more: nobody may go on asking in it, and answers under way are the last."""

@@ -47,6 +47,9 @@ class Limits:
     idle: float
     send: float
     attempts: int
+    codes: frozenset[int]
+    backoff: float
+    replay: bool
     websocket: bool
     status_if_none: int
 
@@ -58,6 +61,9 @@ class Limits:
         self.idle = timeouts.idle
         self.send = timeouts.send
         self.attempts = forward.retry.attempts
+        self.codes = frozenset(forward.retry.codes)
+        self.backoff = forward.retry.backoff
+        self.replay = forward.retry.replay
         self.websocket = forward.websocket
         self.status_if_none = forward.status_if_none
 

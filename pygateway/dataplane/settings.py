@@ -29,6 +29,8 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     trailer_bytes: int = 8192
     pipeline_bytes: int = 65536
     """Bytes of further requests that are kept while one is being answered; reading pauses beyond."""
+    retry_body_bytes: int = 65536
+    """Bytes of a request body that are kept for another try where the route wants that; a longer one has one try."""
     http2_max_streams: int = 100
     """Streams that an HTTP/2 client may have open at once; a further one is refused."""
     http2_stream_window: int = 262_144

@@ -28,9 +28,16 @@ class Retry(msgspec.Struct, frozen=True, array_like=True):
     """`attempts` counts further tries after the first, each on another endpoint while there is one. A try is repeated
     only where that is safe: nothing of the answer came, and either nothing was sent, or the method is idempotent
     (RFC 9110 section 9.2.2) and no body was passed on. 0 also means not to wait for endpoints that refuse; a kept
-    connection that proves closed is replaced all the same."""
+    connection that proves closed is replaced all the same.
+
+    An answer with one of `codes` is no answer while there is a try left, whatever the method. `backoff` is the shortest
+    pause before a further try in seconds (0: none while there is an endpoint that was not tried), longer each time.
+    `replay`: bodies are kept up to a limit, so that one that was passed on is no obstacle."""
 
     attempts: int = 2
+    codes: tuple[int, ...] = ()
+    backoff: float = 0.0
+    replay: bool = False
 
 
 class Backend(msgspec.Struct, frozen=True, array_like=True):

@@ -143,13 +143,21 @@ class HTTPRouteTimeouts(msgspec.Struct, frozen=True, rename="camel"):
     backend_request: str | None = None
 
 
+class HTTPRouteRetry(msgspec.Struct, frozen=True):
+    """`codes` from 400 to 599; `attempts` after the first; `backoff` is a GEP-2257 duration."""
+
+    codes: tuple[int, ...] = ()
+    attempts: int | None = None
+    backoff: str | None = None
+
+
 class HTTPRouteRule(msgspec.Struct, frozen=True, rename="camel"):
     name: str | None = None
     matches: tuple[HTTPRouteMatch, ...] = ()
     filters: tuple[HTTPRouteFilter, ...] = ()
     backend_refs: tuple[HTTPBackendRef, ...] = ()
     timeouts: HTTPRouteTimeouts | None = None
-    retry: dict[str, Any] | None = None
+    retry: HTTPRouteRetry | None = None
     session_persistence: dict[str, Any] | None = None
 
 

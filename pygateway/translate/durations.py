@@ -4,6 +4,8 @@ from typing import Final
 
 import re2
 
+from pygateway.translate.result import Problem
+
 _UNITS: Final[dict[str, float]] = {
     "h": 3600.0,
     "m": 60.0,
@@ -17,6 +19,7 @@ _UNITS: Final[dict[str, float]] = {
 _PIECE: Final = "([0-9]+(?:[.][0-9]*)?|[.][0-9]+)(h|ms|m|s|us|µs|μs|ns)"
 _WHOLE: Final = re2.compile(f"[+]?(?:{_PIECE})+")
 _PIECES: Final = re2.compile(_PIECE)
+_OF_GATEWAY_API: Final = re2.compile("([0-9]{1,5}(h|m|s|ms)){1,4}")
 _LONGEST: Final = 64
 _MOST: Final = 9.2e9  # Go counts nanoseconds in 64 bits
 
@@ -29,3 +32,13 @@ def seconds(text: str) -> float | None:
         return None
     total = float(sum(float(number) * _UNITS[unit] for number, unit in _PIECES.findall(text)))
     return total if total <= _MOST else None
+
+
+def of_gateway_api(text: str | None, at: str) -> float | Problem:
+    """Seconds; 0 where there is nothing. Gateway API durations (GEP-2257) are a few of those of Go."""
+    if text is None:
+        return 0.0
+    value = seconds(text) if text.isascii() and _OF_GATEWAY_API.fullmatch(text) else None
+    if value is None:
+        return Problem("UnsupportedValue", f'"{text[:80]}" is not a duration such as 500ms or 1m30s', at)
+    return value

@@ -31,7 +31,7 @@ SUPPORTED_FEATURES: Final = tuple(
         "GatewayPort8080", "HTTPRoute", "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode",
         "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout",
-        "HTTPRouteCORS",
+        "HTTPRouteCORS", "HTTPRouteRetry", "HTTPRouteRetryBackendTimeout",
         "HTTPRouteDestinationPortMatching", "HTTPRouteHostRewrite", "HTTPRouteMethodMatching",
         "HTTPRouteNamedRouteRule", "HTTPRouteParentRefPort", "HTTPRoutePathRedirect", "HTTPRoutePathRewrite",
         "HTTPRoutePortRedirect", "HTTPRouteQueryParamMatching", "HTTPRouteRequestTimeout",

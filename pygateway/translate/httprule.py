@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-import re2
 
 from pygateway import ir
 from pygateway.resources.gateway import GROUP
 from pygateway.resources.meta import ObjectMeta
-from pygateway.resources.routes import HTTPBackendRef, HTTPRouteMatch, HTTPRouteRule, HTTPRouteTimeouts
+from pygateway.resources.routes import HTTPBackendRef, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteRule, HTTPRouteTimeouts
 from pygateway.translate import filters, httpmatch
 from pygateway.translate.backends import resolve
-from pygateway.translate.durations import seconds
+from pygateway.translate.durations import of_gateway_api
 from pygateway.translate.filters import Filters
 from pygateway.translate.grants import Referrer, permitted
 from pygateway.translate.httpmatch import Matched
@@ -21,7 +20,7 @@ from pygateway.translate.result import Problem
 
 _BROKEN: Final = 500
 _HEAVIEST: Final = 1_000_000
-_DURATION: Final = re2.compile("([0-9]{1,5}(h|m|s|ms)){1,4}")
+_MOST_ATTEMPTS: Final = 100
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -48,6 +47,10 @@ def translate_rule(meta: ObjectMeta, index: int, rule: HTTPRouteRule, reads: Rea
     if isinstance(timeouts, Problem):
         refusals.append(timeouts)
         timeouts = ir.Timeouts()
+    retry = _retry(rule.retry, f"{at}.retry")
+    if isinstance(retry, Problem):
+        refusals.append(retry)
+        retry = ir.Retry()
     plans: list[tuple[int, Matched, Filters, _Backends]] = []
     for number, matched in matches:
         # What a prefix is replaced in depends on the match, so filters are made for each.
@@ -62,7 +65,7 @@ def translate_rule(meta: ObjectMeta, index: int, rule: HTTPRouteRule, reads: Rea
             name=f"{meta.namespace}_{meta.name}_{name}",
             origin=ir.Origin("HTTPRoute", meta.namespace, meta.name, name),
             match=matched.match,
-            action=refused or own.redirect or ir.Forward(backends.shares, timeouts, status_if_none=_BROKEN),
+            action=refused or own.redirect or ir.Forward(backends.shares, timeouts, retry, status_if_none=_BROKEN),
             filters=() if refused else own.applied,
             precedence=(0, *matched.rank, meta.creation_timestamp, f"{meta.namespace}/{meta.name}", index, number),
         )
@@ -85,9 +88,9 @@ def _matches(rule: HTTPRouteRule, at: str, refusals: list[Problem]) -> list[tupl
 
 
 def _unsupported(rule: HTTPRouteRule, at: str) -> Iterator[Problem]:
-    for name, value in (("retry", rule.retry), ("sessionPersistence", rule.session_persistence)):
-        if value is not None:
-            yield Problem("UnsupportedValue", f"{name} is not supported yet", f"{at}.{name}")
+    if rule.session_persistence is not None:
+        message = "sessionPersistence is not supported yet"
+        yield Problem("UnsupportedValue", message, f"{at}.sessionPersistence")
     if rule.backend_refs and any(one.type == "RequestRedirect" for one in rule.filters):
         message = "a rule with a RequestRedirect takes no backendRefs"
         yield Problem("UnsupportedValue", message, f"{at}.backendRefs")
@@ -97,8 +100,8 @@ def _timeouts(timeouts: HTTPRouteTimeouts | None, at: str) -> ir.Timeouts | Prob
     """Where a timeout is set, also to nothing, it alone limits how long a backend may be silent."""
     if timeouts is None or (timeouts.request is None and timeouts.backend_request is None):
         return ir.Timeouts()
-    request = _duration(timeouts.request, f"{at}.request")
-    backend = _duration(timeouts.backend_request, f"{at}.backendRequest")
+    request = of_gateway_api(timeouts.request, f"{at}.request")
+    backend = of_gateway_api(timeouts.backend_request, f"{at}.backendRequest")
     if isinstance(request, Problem):
         return request
     if isinstance(backend, Problem):
@@ -109,14 +112,21 @@ def _timeouts(timeouts: HTTPRouteTimeouts | None, at: str) -> ir.Timeouts | Prob
     return ir.Timeouts(request, backend, idle=0.0, send=0.0)
 
 
-def _duration(text: str | None, at: str) -> float | Problem:
-    """Gateway API durations (GEP-2257) are a few of those of Go."""
-    if text is None:
-        return 0.0
-    value = seconds(text) if text.isascii() and _DURATION.fullmatch(text) else None
-    if value is None:
-        return Problem("UnsupportedValue", f'"{text[:80]}" is not a duration such as 500ms or 1m30s', at)
-    return value
+def _retry(retry: HTTPRouteRetry | None, at: str) -> ir.Retry | Problem:
+    """What is not said stays as it is without a policy."""
+    if retry is None:
+        return ir.Retry()
+    for index, code in enumerate(retry.codes):
+        if not 400 <= code <= 599:
+            return Problem("UnsupportedValue", f"{code} is not between 400 and 599", f"{at}.codes[{index}]")
+    if retry.attempts is not None and not 1 <= retry.attempts <= _MOST_ATTEMPTS:
+        message = f"{retry.attempts} is not between 1 and {_MOST_ATTEMPTS}"
+        return Problem("UnsupportedValue", message, f"{at}.attempts")
+    backoff = of_gateway_api(retry.backoff, f"{at}.backoff")
+    if isinstance(backoff, Problem):
+        return backoff
+    attempts = ir.Retry().attempts if retry.attempts is None else retry.attempts
+    return ir.Retry(attempts, tuple(sorted(set(retry.codes))), backoff, replay=True)
 
 
 def _backends(meta: ObjectMeta, rule: HTTPRouteRule, at: str, prefix: str | None, reads: Reads) -> _Backends:
