@@ -178,3 +178,17 @@ async def test_a_backend_that_takes_nothing_of_an_upload_has_its_own_limit() -> 
         await client.expect_silence()
         await gateway.pass_time(2)
         await client.expect_response(504, error(504))
+
+
+@story
+async def test_silence_after_a_streamed_body_is_the_backends() -> None:
+    async with Gateway((route(timeouts=ir.Timeouts(idle=3.0), retry=ir.Retry(0)),)) as gateway:
+        client = await gateway.client()
+        await client.send("POST / HTTP/1.1", "Host: a", "Content-Length: 4", body=b"ab")
+        backend = await gateway.accept()
+        await backend.read_head()
+        assert await backend.exactly(2) == b"ab"
+        await client.send(body=b"cd")
+        assert await backend.exactly(2) == b"cd"
+        await gateway.pass_time(4.0)
+        await client.expect_response(504, error(504))

@@ -182,8 +182,9 @@ class ClientConnection(Connection):
 
     def send_end(self, trailers: list[bytes]) -> None:
         self._sending = False
-        if self._chunked_out and self.state != CLOSED:
-            self._write(encode_end(trailers))
+        if self.state != CLOSED:
+            if self._chunked_out:
+                self._write(encode_end(trailers))
             self._touch()
 
     def send_tunnel_end(self) -> None:
