@@ -6,7 +6,18 @@ from pygateway.dataplane.filters.base import Filter
 from pygateway.dataplane.filters.cors import Cors
 from pygateway.dataplane.filters.headers import RequestHeaders, ResponseHeaders
 from pygateway.dataplane.filters.rewrite import UrlRewrite
-from pygateway.dataplane.route import EXTENDED, FORWARD, NO_FILTERS, REDIRECT, RESPOND, Limits, RouteHandler, Share
+from pygateway.dataplane.mirroring import MirrorTo
+from pygateway.dataplane.route import (
+    EXTENDED,
+    FORWARD,
+    NO_FILTERS,
+    NO_MIRRORS,
+    REDIRECT,
+    RESPOND,
+    Limits,
+    RouteHandler,
+    Share,
+)
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.routing.table import Handler
 
@@ -56,6 +67,7 @@ class RouteCompiler:
             made.respond = action
         made.filters = compile_filters(route.filters)
         made.cors = self._cors_of(route.filters)
+        made.mirrors = self._mirrors_of(route.filters)
         if _is_extended(made):
             made.kind = EXTENDED
             made.filters = list(made.filters)  # not NO_FILTERS: answers are looked at, filters or not
@@ -78,6 +90,7 @@ class RouteCompiler:
         cluster = self.cluster(backend.cluster) if backend.cluster else None
         made = Share(cluster, backend, compile_filters(backend.filters))
         made.cors = self._cors_of(backend.filters)
+        made.mirrors = self._mirrors_of(backend.filters)
         return made
 
     def _cors_of(self, filters: tuple[ir.Filter, ...]) -> Cors | None:
@@ -88,6 +101,11 @@ class RouteCompiler:
                     found = self._cors[each] = Cors(each)
                 return found
         return None
+
+    def _mirrors_of(self, filters: tuple[ir.Filter, ...]) -> list[MirrorTo]:
+        mirrors = [each for each in filters if isinstance(each, ir.Mirror)]
+        found = [MirrorTo(self.cluster(each.cluster), each.numerator, each.denominator) for each in mirrors]
+        return found or NO_MIRRORS
 
     def _limits_of(self, forward: ir.Forward) -> Limits:
         key = (forward.timeouts, forward.retry, forward.websocket, forward.status_if_none)
@@ -114,5 +132,8 @@ def _is_extended(handler: RouteHandler) -> bool:
     """Whether a route asks for more than a plain one."""
     shares = handler.shares or ([handler.only] if handler.only is not None else [])
     limits = handler.limits
-    retries = limits is not None and (limits.replay or len(limits.codes) > 0)
-    return retries or handler.cors is not None or any(share.cors is not None for share in shares)
+    if limits is not None and (limits.replay or limits.codes):
+        return True
+    if handler.cors is not None or handler.mirrors is not NO_MIRRORS:
+        return True
+    return any(share.cors is not None or share.mirrors is not NO_MIRRORS for share in shares)

@@ -48,6 +48,9 @@ class Config:
     linger_bytes: int
     pipeline_bytes: int
     retry_body_bytes: int
+    mirror_bytes: int
+    mirror_timeout: float
+    max_mirrors: int
     max_connections: int
     max_requests: int
     max_idle_per_endpoint: int
@@ -75,6 +78,9 @@ class Config:
         self.linger_bytes = settings.linger_bytes
         self.pipeline_bytes = settings.pipeline_bytes
         self.retry_body_bytes = settings.retry_body_bytes
+        self.mirror_bytes = settings.mirror_bytes
+        self.mirror_timeout = settings.mirror_timeout
+        self.max_mirrors = settings.max_mirrors
         self.max_connections = settings.max_connections
         self.max_requests = settings.max_requests
         self.max_idle_per_endpoint = settings.max_idle_per_endpoint

@@ -58,6 +58,8 @@ class Context:
     connections: int
     accepted: int
     requests: int
+    mirrors: int
+    """Copies of requests that are under way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, log: AccessLog, now: float) -> None:
         self.loop = loop
@@ -76,6 +78,7 @@ class Context:
         self.connections = 0
         self.accepted = 0
         self.requests = 0
+        self.mirrors = 0
 
     def date_line(self) -> bytes:
         """The Date field with its CRLF."""

@@ -4,6 +4,7 @@ from pygateway.dataplane.framing import UNKNOWN_LENGTH, RequestOut
 from pygateway.dataplane.http1.request import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.route import RouteHandler, Share
+from pygateway.dataplane.tap import Tap
 
 
 def outgoing(head: RequestHead, websocket: bool) -> RequestOut:
@@ -19,11 +20,13 @@ def outgoing(head: RequestHead, websocket: bool) -> RequestOut:
     return request
 
 
-def edit_request(request: RequestOut, handler: RouteHandler | None, share: Share | None) -> None:
-    """The route's filters, then the chosen backend's own."""
+def edit_request(request: RequestOut, handler: RouteHandler | None, share: Share | None, tap: Tap | None) -> None:
+    """The route's filters, then the chosen backend's own; `tap` hears what is between them."""
     if handler is not None:
         for each in handler.filters:
             each.on_request(request)
+    if tap is not None:
+        tap.note(request)
     if share is not None:
         for each in share.filters:
             each.on_request(request)

@@ -37,7 +37,7 @@ from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.retrying import NO_PEERS, Retrying
 from pygateway.dataplane.route import EXTENDED, FORWARD, NO_FILTERS, REDIRECT, Limits, RouteHandler, Share
-from pygateway.dataplane.tap import Tap
+from pygateway.dataplane.tap import Tap, tap_of
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.connect import Connecting
 from pygateway.dataplane.upstream.peer import Peer
@@ -144,8 +144,8 @@ class Exchange(Stream):
         elif handler.redirect is not None:
             self._redirect(handler)
         else:
-            if not self.head.upgrade and handler.limits is not None:
-                self._tap = Tap(self.ctx, handler.limits.replay)
+            if not self.head.upgrade:
+                self._tap = tap_of(self.ctx, handler, share)
             self._forward(handler, share)
 
     def _answer(self, head: ResponseHead) -> None:
@@ -225,7 +225,7 @@ class Exchange(Stream):
             self._upgrade = request.upgrade
             if self._tap is not None:
                 upstream = self._upstream = self._tap.onto(upstream)
-            edit_request(request, self._handler, self._share)
+            edit_request(request, self._handler, self._share, self._tap)
         else:
             # Nothing keeps it beyond this call, so requests that need nothing special share one.
             request = self.ctx.request_out
@@ -398,7 +398,7 @@ class Exchange(Stream):
 
     def _rewind(self) -> bool:
         """Whether the request can be sent from its beginning again, as it will be from now on."""
-        if self._body_passed_on and self._tap is not None and self._tap.whole:
+        if self._tap is not None and self._tap.whole:
             self._pending = self._tap.rewind() + self._pending
             self._body_passed_on = False
         return not self._body_passed_on

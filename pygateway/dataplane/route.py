@@ -5,6 +5,7 @@ from typing import Final
 from pygateway import ir
 from pygateway.dataplane.filters.base import Filter
 from pygateway.dataplane.filters.cors import Cors
+from pygateway.dataplane.mirroring import MirrorTo
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.routing.table import Handler
@@ -16,6 +17,7 @@ EXTENDED: Final = 3
 """Forwards or redirects, with more to be asked than a plain route: those pay nothing for it."""
 
 NO_FILTERS: Final[list[Filter]] = []
+NO_MIRRORS: Final[list[MirrorTo]] = []
 
 
 class Share:
@@ -27,6 +29,7 @@ class Share:
     status: int
     filters: list[Filter]
     cors: Cors | None
+    mirrors: list[MirrorTo]
     rank: int
 
     def __init__(self, cluster: Cluster | None, backend: ir.Backend, filters: list[Filter]) -> None:
@@ -35,6 +38,7 @@ class Share:
         self.status = backend.status
         self.filters = filters
         self.cors = None
+        self.mirrors = NO_MIRRORS
         self.rank = 0
 
 
@@ -77,6 +81,7 @@ class RouteHandler(Handler):
     limits: Limits | None
     filters: list[Filter]
     cors: Cors | None
+    mirrors: list[MirrorTo]
     redirect: ir.Redirect | None
     respond: ir.Respond | None
     stats: RouteStats | None
@@ -89,6 +94,7 @@ class RouteHandler(Handler):
         self.limits = None
         self.filters = NO_FILTERS
         self.cors = None
+        self.mirrors = NO_MIRRORS
         self.redirect = None
         self.respond = None
         self.stats = None

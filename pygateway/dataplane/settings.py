@@ -31,6 +31,12 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of further requests that are kept while one is being answered; reading pauses beyond."""
     retry_body_bytes: int = 65536
     """Bytes of a request body that are kept for another try where the route wants that; a longer one has one try."""
+    mirror_bytes: int = 65536
+    """Bytes of one mirrored request that wait for its backend; beyond them that copy is dropped."""
+    mirror_timeout: float = 15.0
+    """How long a mirror may take to answer after the last byte came for it; then the copy is dropped."""
+    max_mirrors: int = 1000
+    """Mirrored requests of one worker under way; a further one is not sent. 0 = any number."""
     http2_max_streams: int = 100
     """Streams that an HTTP/2 client may have open at once; a further one is refused."""
     http2_stream_window: int = 262_144

@@ -16,6 +16,7 @@ from pygateway.ir.cluster import Protocol as Protocol
 from pygateway.ir.filters import Cors as Cors
 from pygateway.ir.filters import Filter as Filter
 from pygateway.ir.filters import HeaderModifier as HeaderModifier
+from pygateway.ir.filters import Mirror as Mirror
 from pygateway.ir.filters import Rewrite as Rewrite
 from pygateway.ir.match import Match as Match
 from pygateway.ir.match import Op as Op
@@ -34,6 +35,7 @@ from pygateway.ir.route import Retry as Retry
 from pygateway.ir.route import Route as Route
 from pygateway.ir.route import Timeouts as Timeouts
 from pygateway.ir.route import VirtualHost as VirtualHost
+from pygateway.ir.route import clusters_of as clusters_of
 from pygateway.ir.snapshot import Snapshot as Snapshot
 from pygateway.ir.snapshot import Update as Update
 from pygateway.ir.snapshot import difference as difference

@@ -38,4 +38,13 @@ class Cors(msgspec.Struct, frozen=True, array_like=True, tag="cors"):
     max_age: int = 5
 
 
-Filter = HeaderModifier | Rewrite | Cors
+class Mirror(msgspec.Struct, frozen=True, array_like=True, tag="mirror"):
+    """Of `denominator` requests `numerator` go to `cluster` too, by chance, as they are after the other filters of the
+    same list. Nobody reads the answers."""
+
+    cluster: str
+    numerator: int = 1
+    denominator: int = 1
+
+
+Filter = HeaderModifier | Rewrite | Cors | Mirror

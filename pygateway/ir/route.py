@@ -1,9 +1,11 @@
 """Listeners, virtual hosts and the routes in them."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from pygateway.ir.certificate import Termination
-from pygateway.ir.filters import Filter
+from pygateway.ir.filters import Filter, Mirror
 from pygateway.ir.match import Match
 from pygateway.ir.origin import Origin
 
@@ -102,6 +104,18 @@ class Route(msgspec.Struct, frozen=True, array_like=True):
     action: Action
     filters: tuple[Filter, ...] = ()
     precedence: tuple[int, int, int, int, str, str, int, int] = (0, 0, 0, 0, "", "", 0, 0)
+
+
+def clusters_of(route: Route) -> Iterator[str]:
+    """The clusters that a route refers to: of its backends and of all mirrors."""
+    backends = route.action.backends if isinstance(route.action, Forward) else ()
+    for backend in backends:
+        if backend.cluster:
+            yield backend.cluster
+    for filters in (route.filters, *(backend.filters for backend in backends)):
+        for each in filters:
+            if isinstance(each, Mirror):
+                yield each.cluster
 
 
 class VirtualHost(msgspec.Struct, frozen=True, array_like=True):

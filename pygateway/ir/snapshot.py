@@ -7,7 +7,7 @@ import msgspec
 
 from pygateway.ir.certificate import Certificate
 from pygateway.ir.cluster import Cluster, Endpoints
-from pygateway.ir.route import Forward, Listener, VirtualHost
+from pygateway.ir.route import Listener, VirtualHost, clusters_of
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -62,9 +62,9 @@ def _dangling_hosts(snapshot: Snapshot, sound: Snapshot) -> Iterator[str]:
 
 def _dangling_routes(snapshot: Snapshot, host: VirtualHost) -> Iterator[str]:
     for route in host.routes:
-        for backend in route.action.backends if isinstance(route.action, Forward) else ():
-            if backend.cluster and backend.cluster not in snapshot.clusters:
-                yield f"route {route.name} names cluster {backend.cluster}, which does not exist"
+        for cluster in clusters_of(route):
+            if cluster not in snapshot.clusters:
+                yield f"route {route.name} names cluster {cluster}, which does not exist"
 
 
 class Update(msgspec.Struct, frozen=True):

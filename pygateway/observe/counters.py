@@ -22,7 +22,7 @@ class RouteCounters(msgspec.Struct, array_like=True):
 
 class ClusterCounters(msgspec.Struct, array_like=True):
     """`active`, `idle` and `ejected` are gauges (connections, connections, endpoints); the rest are totals.
-    `failures` counts failed tries by the kind of the error."""
+    `failures` counts failed tries by the kind of the error, `mirrored` copies of requests by how they ended."""
 
     cluster: str
     active: int
@@ -33,6 +33,7 @@ class ClusterCounters(msgspec.Struct, array_like=True):
     ejected: int
     ejections: int
     failures: dict[str, int]
+    mirrored: dict[str, int] = {}
 
 
 class WorkerCounters(msgspec.Struct, array_like=True):

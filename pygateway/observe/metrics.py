@@ -107,6 +107,9 @@ def _upstreams(totals: Totals) -> Iterator[Metric]:
     failures = CounterMetricFamily(
         "pygateway_upstream_failures", "Failed tries by kind of error.", labels=[*labels, "kind"]
     )
+    mirrored = CounterMetricFamily(
+        "pygateway_mirrored_requests", "Copies of requests for mirrors, by how they ended.", labels=[*labels, "result"]
+    )
     for name, counters in totals.clusters.items():
         states.add_metric([name, "active"], counters.active)
         states.add_metric([name, "idle"], counters.idle)
@@ -117,7 +120,9 @@ def _upstreams(totals: Totals) -> Iterator[Metric]:
         ejections.add_metric([name], counters.ejections)
         for kind, count in counters.failures.items():
             failures.add_metric([name, kind], count)
-    return iter((states, opened, reused, retries, ejected, ejections, failures))
+        for result, count in counters.mirrored.items():
+            mirrored.add_metric([name, result], count)
+    return iter((states, opened, reused, retries, ejected, ejections, failures, mirrored))
 
 
 def _configuration(report: Report) -> Iterator[Metric]:

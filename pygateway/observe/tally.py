@@ -78,6 +78,7 @@ class Totals:
         total.retries += one.retries
         total.ejections += one.ejections
         _add_up(total.failures, one.failures)
+        _add_up(total.mirrored, one.mirrored)
         if living:
             total.active += one.active
             total.idle += one.idle

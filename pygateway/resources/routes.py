@@ -90,6 +90,29 @@ class HTTPURLRewriteFilter(msgspec.Struct, frozen=True):
     path: HTTPPathModifier | None = None
 
 
+class BackendObjectReference(msgspec.Struct, frozen=True, kw_only=True):
+    """`port` is required of a Service. `namespace` None: the route's own."""
+
+    name: str
+    group: str = ""
+    kind: str = "Service"
+    namespace: str | None = None
+    port: int | None = None
+
+
+class Fraction(msgspec.Struct, frozen=True):
+    numerator: int
+    denominator: int = 100
+
+
+class HTTPRequestMirrorFilter(msgspec.Struct, frozen=True, rename="camel"):
+    """Neither `percent` nor `fraction`: all requests."""
+
+    backend_ref: BackendObjectReference
+    percent: int | None = None
+    fraction: Fraction | None = None
+
+
 class HTTPCORSFilter(msgspec.Struct, frozen=True, rename="camel"):
     """An origin is `scheme://host[:port]`, its host may begin with `*`; a lone `*` is every one. `max_age` in
     seconds."""
@@ -118,20 +141,13 @@ class HTTPRouteFilter(msgspec.Struct, frozen=True, rename={
     response_header_modifier: HTTPHeaderFilter | None = None
     request_redirect: HTTPRequestRedirectFilter | None = None
     url_rewrite: HTTPURLRewriteFilter | None = None
-    request_mirror: dict[str, Any] | None = None
+    request_mirror: HTTPRequestMirrorFilter | None = None
     cors: HTTPCORSFilter | None = None
     external_auth: dict[str, Any] | None = None
     extension_ref: dict[str, Any] | None = None
 
 
-class HTTPBackendRef(msgspec.Struct, frozen=True, kw_only=True):
-    """`port` is required of a Service. `namespace` None: the route's own."""
-
-    name: str
-    group: str = ""
-    kind: str = "Service"
-    namespace: str | None = None
-    port: int | None = None
+class HTTPBackendRef(BackendObjectReference, frozen=True, kw_only=True):
     weight: int = 1
     filters: tuple[HTTPRouteFilter, ...] = ()
 

@@ -133,10 +133,7 @@ class UpstreamsBuilder:
 
 def _named(host: ir.VirtualHost) -> Iterator[str]:
     for route in host.routes:
-        if isinstance(route.action, ir.Forward):
-            for backend in route.action.backends:
-                if backend.cluster:
-                    yield backend.cluster
+        yield from ir.clusters_of(route)
 
 
 def _service(cluster: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from pygateway import ir
 from pygateway.ir.paths import PathError, canonical_config
 from pygateway.resources.routes import (
+    BackendObjectReference,
     HTTPHeader,
     HTTPHeaderFilter,
     HTTPPathModifier,
@@ -20,7 +21,8 @@ from pygateway.resources.routes import (
     HTTPRouteFilter,
     HTTPURLRewriteFilter,
 )
-from pygateway.translate import cors, headers, hostnames
+from pygateway.translate import cors, headers, hostnames, mirrors
+from pygateway.translate.mirrors import Mirrored
 from pygateway.translate.result import Problem
 
 _FIELDS: Final[dict[str, str]] = {
@@ -34,44 +36,60 @@ _FIELDS: Final[dict[str, str]] = {
     "ExtensionRef": "extension_ref",
 }
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+Made = ir.Filter | ir.Redirect | Mirrored | Problem
+
+
+Refs = Callable[[BackendObjectReference, str], str | Problem]
+"""From a reference at a field path to the name of a cluster, or why there is none (a reason of ResolvedRefs)."""
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """What the filters of one list do. With a redirect nothing is forwarded. `problems` refuse the rule."""
+    """What the filters of one list do. With a redirect nothing is forwarded. `problems` refuse the rule, `unresolved`
+    are references without which it goes on."""
 
     applied: tuple[ir.Filter, ...] = ()
     redirect: ir.Redirect | None = None
     problems: tuple[Problem, ...] = ()
+    unresolved: tuple[Problem, ...] = ()
 
 
-def translate(filters: tuple[HTTPRouteFilter, ...], at: str, prefix: str | None) -> Filters:
+def translate(filters: tuple[HTTPRouteFilter, ...], at: str, prefix: str | None, refs: Refs) -> Filters:
     """The list at field path `at`. `prefix` is the SEGMENT prefix that the rule matches, None when it matches
     otherwise: then there is nothing that ReplacePrefixMatch could replace."""
     applied: list[ir.Filter] = []
     redirect: ir.Redirect | None = None
     problems: list[Problem] = list(_combination_faults(filters, at))
+    unresolved: list[Problem] = []
     for index, one in enumerate(filters):
         made = _make(one, f"{at}[{index}]", prefix)
-        if isinstance(made, Problem):
+        if isinstance(made, Mirrored):
+            cluster = refs(made.ref, f"{at}[{index}].requestMirror.backendRef")
+            if isinstance(cluster, Problem):
+                unresolved.append(cluster)
+            elif made.numerator:
+                applied.append(ir.Mirror(cluster, made.numerator, made.denominator))
+        elif isinstance(made, Problem):
             problems.append(made)
         elif isinstance(made, ir.Redirect):
             redirect = made
         else:
             applied.append(made)
-    return Filters(tuple(applied), redirect, tuple(problems))
+    return Filters(tuple(applied), redirect, tuple(problems), tuple(unresolved))
 
 
 def _combination_faults(filters: tuple[HTTPRouteFilter, ...], at: str) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, one in enumerate(filters):
-        if one.type in seen and one.type in _MAKERS:
+        if one.type in seen and one.type in _MAKERS and one.type != "RequestMirror":
             yield Problem("IncompatibleFilters", f"filter {one.type} stands here twice", f"{at}[{index}].type")
         seen.add(one.type)
     if {"RequestRedirect", "URLRewrite"} <= seen:
         yield Problem("IncompatibleFilters", "RequestRedirect and URLRewrite exclude each other", at)
+    if {"RequestRedirect", "RequestMirror"} <= seen:
+        yield Problem("IncompatibleFilters", "RequestRedirect forwards nothing that RequestMirror could copy", at)
 
 
-def _make(one: HTTPRouteFilter, at: str, prefix: str | None) -> ir.Filter | ir.Redirect | Problem:
+def _make(one: HTTPRouteFilter, at: str, prefix: str | None) -> Made:
     field = _FIELDS.get(one.type)
     if field is None:
         return Problem("UnsupportedValue", f'"{one.type}" is not one of {", ".join(_FIELDS)}', f"{at}.type")
@@ -155,6 +173,11 @@ def _rewrite(one: HTTPRouteFilter, at: str, prefix: str | None) -> ir.Filter | P
     return ir.Rewrite(rewrite.hostname or None, *path)
 
 
+def _mirror(one: HTTPRouteFilter, at: str, prefix: str | None) -> Mirrored | Problem:
+    assert one.request_mirror is not None
+    return mirrors.translate(one.request_mirror, f"{at}.requestMirror")
+
+
 def _cors(one: HTTPRouteFilter, at: str, prefix: str | None) -> ir.Filter | Problem:
     assert one.cors is not None
     return cors.translate(one.cors, f"{at}.cors")
@@ -203,11 +226,12 @@ def _path(change: HTTPPathModifier | None, at: str, prefix: str | None) -> tuple
     return None, path, prefix
 
 
-_Maker = Callable[[HTTPRouteFilter, str, str | None], ir.Filter | ir.Redirect | Problem]
+_Maker = Callable[[HTTPRouteFilter, str, str | None], Made]
 _MAKERS: Final[dict[str, _Maker]] = {
     "RequestHeaderModifier": _request_headers,
     "ResponseHeaderModifier": _response_headers,
     "RequestRedirect": _redirect,
     "URLRewrite": _rewrite,
     "CORS": _cors,
+    "RequestMirror": _mirror,
 }

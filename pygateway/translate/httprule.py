@@ -8,11 +8,17 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.gateway import GROUP
 from pygateway.resources.meta import ObjectMeta
-from pygateway.resources.routes import HTTPBackendRef, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteRule, HTTPRouteTimeouts
+from pygateway.resources.routes import (
+    BackendObjectReference,
+    HTTPRouteMatch,
+    HTTPRouteRetry,
+    HTTPRouteRule,
+    HTTPRouteTimeouts,
+)
 from pygateway.translate import filters, httpmatch
 from pygateway.translate.backends import resolve
 from pygateway.translate.durations import of_gateway_api
-from pygateway.translate.filters import Filters
+from pygateway.translate.filters import Filters, Refs
 from pygateway.translate.grants import Referrer, permitted
 from pygateway.translate.httpmatch import Matched
 from pygateway.translate.memo import Reads
@@ -51,11 +57,12 @@ def translate_rule(meta: ObjectMeta, index: int, rule: HTTPRouteRule, reads: Rea
     if isinstance(retry, Problem):
         refusals.append(retry)
         retry = ir.Retry()
+    refs = _refs(meta, reads)
     plans: list[tuple[int, Matched, Filters, _Backends]] = []
     for number, matched in matches:
         # What a prefix is replaced in depends on the match, so filters are made for each.
-        own = filters.translate(rule.filters, f"{at}.filters", matched.prefix)
-        backends = _backends(meta, rule, at, matched.prefix, reads)
+        own = filters.translate(rule.filters, f"{at}.filters", matched.prefix, refs)
+        backends = _backends(rule, at, matched.prefix, refs)
         refusals += [*own.problems, *backends.refusals]
         plans.append((number, matched, own, backends))
     refused = ir.Respond(_BROKEN, str(refusals[0])) if refusals else None
@@ -71,7 +78,7 @@ def translate_rule(meta: ObjectMeta, index: int, rule: HTTPRouteRule, reads: Rea
         )
         for number, matched, own, backends in plans
     )
-    unresolved = plans[0][3].unresolved if plans else ()
+    unresolved = (*plans[0][2].unresolved, *plans[0][3].unresolved) if plans else ()
     return Rule(name, routes, tuple(dict.fromkeys(refusals)), unresolved)
 
 
@@ -129,21 +136,22 @@ def _retry(retry: HTTPRouteRetry | None, at: str) -> ir.Retry | Problem:
     return ir.Retry(attempts, tuple(sorted(set(retry.codes))), backoff, replay=True)
 
 
-def _backends(meta: ObjectMeta, rule: HTTPRouteRule, at: str, prefix: str | None, reads: Reads) -> _Backends:
+def _backends(rule: HTTPRouteRule, at: str, prefix: str | None, refs: Refs) -> _Backends:
     shares: list[ir.Backend] = []
     refusals: list[Problem] = []
     unresolved: list[Problem] = []
     for index, ref in enumerate(rule.backend_refs):
         place = f"{at}.backendRefs[{index}]"
-        own = filters.translate(ref.filters, f"{place}.filters", prefix)
+        own = filters.translate(ref.filters, f"{place}.filters", prefix, refs)
         refusals += own.problems
+        unresolved += own.unresolved
         if own.redirect is not None:
             message = "RequestRedirect on a backendRef is not supported yet"
             refusals.append(Problem("UnsupportedValue", message, f"{place}.filters"))
         if not 0 <= ref.weight <= _HEAVIEST:
             message = f"weight {ref.weight} is not between 0 and {_HEAVIEST}"
             refusals.append(Problem("UnsupportedValue", message, f"{place}.weight"))
-        cluster = _cluster(meta, ref, place, reads)
+        cluster = refs(ref, place)
         if isinstance(cluster, Problem):
             unresolved.append(cluster)
             shares.append(ir.Backend("", max(ref.weight, 0), status=_BROKEN))
@@ -152,7 +160,11 @@ def _backends(meta: ObjectMeta, rule: HTTPRouteRule, at: str, prefix: str | None
     return _Backends(tuple(shares), tuple(refusals), tuple(unresolved))
 
 
-def _cluster(meta: ObjectMeta, ref: HTTPBackendRef, at: str, reads: Reads) -> str | Problem:
+def _refs(meta: ObjectMeta, reads: Reads) -> Refs:
+    return lambda ref, at: _cluster(meta, ref, at, reads)
+
+
+def _cluster(meta: ObjectMeta, ref: BackendObjectReference, at: str, reads: Reads) -> str | Problem:
     """Kind before permission, permission before existence: what may not be referred to is not told about."""
     if (ref.group, ref.kind) != ("", "Service"):
         group = ref.group or "core"

@@ -147,6 +147,9 @@ def http_routes() -> Iterator[Broken]:
     yield one("backend-namespace", *unresolved, "RefNotPermitted", rule=to(good))
     bucket = {"group": "example.com", "kind": "Bucket", "name": "pictures"}
     yield one("backend-kind", *unresolved, "InvalidKind", rule=to(bucket))
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "nobody", "port": 80}}}
+    mirrored = {"filters": [mirror], "backendRefs": [{"name": "somebody", "port": 80}]}
+    yield one("mirror", *unresolved, "BackendNotFound", rule=mirrored)
 
     refused = ("Accepted", "False")
     yield one("section", *refused, "NoMatchingParent", parent={"name": "shaky", "sectionName": "nobody"})
@@ -154,8 +157,6 @@ def http_routes() -> Iterator[Broken]:
     yield one("hostname", *refused, "NoMatchingListenerHostname", hostnames=["elsewhere.example"])
 
     unsupported = (*refused, "UnsupportedValue")
-    mirror = {"backendRef": {"name": "nobody", "port": 80}}
-    yield one("mirror", *unsupported, rule=filtered("RequestMirror", requestMirror=mirror))
     extension = {"group": "example.com", "kind": "Limit", "name": "slow"}
     yield one("extension", *unsupported, rule=filtered("ExtensionRef", extensionRef=extension))
     for number, field in enumerate(("Transfer-Encoding", "Connection", "Content-Length", "Upgrade")):

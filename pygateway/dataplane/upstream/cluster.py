@@ -25,6 +25,8 @@ class Cluster:
     reused: int
     retries: int
     failures: Tally
+    mirrored: Tally
+    """Copies of requests by how they ended (`dataplane.mirroring`)."""
     _balancing: ir.Balancer
     _idle_timeout: float
     _max_age: float
@@ -43,6 +45,7 @@ class Cluster:
         self.reused = 0
         self.retries = 0
         self.failures = Tally()
+        self.mirrored = Tally()
         self._balancing = policy.balancer
         self._idle_timeout = policy.idle_timeout
         self._max_age = policy.max_age
@@ -84,14 +87,14 @@ class Cluster:
     def used(self) -> bool:
         """Whether anything has been counted. Of thousands of clusters most may never be asked, and seven metrics of
         zeros for each cost control half a second at every scrape."""
-        return self.opened > 0 or bool(self.failures.counts)
+        return self.opened > 0 or bool(self.failures.counts) or bool(self.mirrored.counts)
 
     def counters(self) -> ClusterCounters:
         idle = sum(len(peer.idle) + len(peer.shared) for peer in self.members)
         active = sum(peer.active for peer in self.members)
         return ClusterCounters(
             self.name, active, idle, self.opened, self.reused, self.retries, self.outliers.ejected,
-            self.outliers.ejections, dict(self.failures.counts),
+            self.outliers.ejections, dict(self.failures.counts), dict(self.mirrored.counts),
         )  # fmt: skip
 
     def _apply(self, peer: Peer) -> None:
