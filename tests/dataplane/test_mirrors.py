@@ -248,6 +248,8 @@ async def test_a_mirror_that_fails_fails_nothing_else() -> None:
         assert await m.ended("m") == {"connect-failed": 1}
         assert await m.ended("n") == {"upstream-reset": 1}
         assert m.counts("nobody") == {"no-endpoint": 1}
+        counted = {each.cluster: each.mirrored for each in m.gateway.plane.counters().clusters if each.mirrored}
+        assert set(counted) == {"m", "n", "nobody"}
         assert [peer.failures for peer in m.cluster("n").members] == [0]  # nor does its backend get a bad name
         assert [line["status"] for line in await m.gateway.logged()] == [200]
 

@@ -313,6 +313,16 @@ def test_of_a_snapshot_only_what_is_new_is_looked_at_again() -> None:
     assert fewer.problems(sound) == fewer.problems() != []
 
 
+def test_mirrors_are_references_like_backends() -> None:
+    own = ir.Backend("", filters=(ir.Mirror("own:80"),))
+    route = ir.Route("r", ir.Origin("T", "", "r"), ir.Match(), ir.Forward((own,)), (ir.Mirror("rule:80"),))
+    host = ir.VirtualHost("l|*", "*", (route,))
+    assert ir.Snapshot(hosts={host.name: host}).problems() == [
+        "route r names cluster rule:80, which does not exist",
+        "route r names cluster own:80, which does not exist",
+    ]
+
+
 def test_endpoints_come_and_go_and_move_between_services() -> None:
     world, translator = many(3), Translator(POLICY)
     translator.translate(world)
