@@ -34,6 +34,7 @@ PLACES = {
     "gateways": "/apis/gateway.networking.k8s.io/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
     "apisixroutes": "/apis/apisix.apache.org/v2",
+    "apisixtlses": "/apis/apisix.apache.org/v2",
 }
 """Where the API has each kind that the stories ask for by name."""
 
