@@ -26,6 +26,7 @@ INTERPRETED = {
     "pygateway/routing/hints.py",
     "pygateway/routing/reasons.py",
     "pygateway/routing/listing.py",
+    "pygateway/routing/streamexplain.py",
     "pygateway/routing/words.py",
     "pygateway/dataplane/__init__.py",
     "pygateway/dataplane/http2/__init__.py",

@@ -293,7 +293,7 @@ async def test_a_dial_that_takes_too_long_goes_on_to_another_endpoint() -> None:
         clients = [await gateway.client() for _ in range(2)]
         await asyncio.sleep(0.05)
         await gateway.pass_time(6)
-        for client in clients:
+        for _ in clients:
             await (await gateway.accept()).send(body=b"1")
         for client in clients:
             assert await client.exactly(1) == b"1"

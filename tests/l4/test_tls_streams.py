@@ -1,10 +1,10 @@
-"""TLS that is passed on by the name in its handshake, TLS that ends here before it is passed on, and both beside HTTPS."""
+"""TLS that is passed on by the name in its handshake, TLS that ends here first, and both beside HTTPS."""
 
 import asyncio
 import contextlib
 import ssl
 import tempfile
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -37,7 +37,7 @@ class TlsBackend(Backend):
 
 
 class TlsStreams(Streams):
-    """Clusters "a" and "b" end TLS themselves, for a.example and for everything below b.example; "c" speaks in clear."""
+    """Clusters "a" and "b" end TLS themselves, for a.example and for all below b.example; "c" speaks in clear."""
 
     async def __aenter__(self) -> "TlsStreams":
         await super().__aenter__()

@@ -92,7 +92,7 @@ async def test_silence_ends_a_session() -> None:
         first, second = dict.fromkeys(gateway.answering[0].clients)
         assert first != second
         (line,) = await gateway.logged()
-        assert line["client"] == "127.0.0.1:{}".format(client.sock.getsockname()[1])
+        assert line["client"] == f"127.0.0.1:{client.sock.getsockname()[1]}"
         assert (line["protocol"], line["bytes_in"], line["bytes_out"]) == ("udp", 2, 10)
 
 
