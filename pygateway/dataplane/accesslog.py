@@ -160,9 +160,10 @@ class AccessLog:
 
     lost: int
     enabled: bool
+    json: bool
+    """Whether lines are JSON, not text."""
     clock: Clock
     _fd: int
-    _json: bool
     _chunk: int
     _milli: int
     _stamp: str
@@ -175,7 +176,7 @@ class AccessLog:
         self.clock = Clock()
         self._fd = fd
         self.enabled = form != "off" and fd >= 0
-        self._json = form == "json" or (form == "auto" and not (fd >= 0 and os.isatty(fd)))
+        self.json = form == "json" or (form == "auto" and not (fd >= 0 and os.isatty(fd)))
         regular = fd >= 0 and stat.S_ISREG(os.fstat(fd).st_mode)
         self._chunk = FILE_CHUNK if regular else PIPE_BUF
         self._milli = -1
@@ -192,7 +193,18 @@ class AccessLog:
             self._milli = milli
             self._stamp = self.clock.stamp(milli)
         stamp = self._stamp
-        line = json_line(stamp, record, bytes_in, bytes_out) if self._json else text_line(stamp, record)
+        line = json_line(stamp, record, bytes_in, bytes_out) if self.json else text_line(stamp, record)
+        if self._size + len(line) > self._chunk:
+            self.flush()
+        self._lines.append(line)
+        self._size += len(line)
+
+    def stamp(self) -> str:
+        """Now, as lines have it."""
+        return self.clock.stamp(int(time.time() * 1000.0))
+
+    def add(self, line: str) -> None:
+        """A line of another form, whole."""
         if self._size + len(line) > self._chunk:
             self.flush()
         self._lines.append(line)

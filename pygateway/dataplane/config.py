@@ -47,6 +47,10 @@ class Config:
     linger_timeout: float
     linger_bytes: int
     pipeline_bytes: int
+    tcp_idle_timeout: float
+    udp_idle_timeout: float
+    stream_drain_idle: float
+    max_udp_sessions: int
     max_connections: int
     max_requests: int
     max_idle_per_endpoint: int
@@ -73,6 +77,10 @@ class Config:
         self.linger_timeout = settings.linger_timeout
         self.linger_bytes = settings.linger_bytes
         self.pipeline_bytes = settings.pipeline_bytes
+        self.tcp_idle_timeout = settings.tcp_idle_timeout
+        self.udp_idle_timeout = settings.udp_idle_timeout
+        self.stream_drain_idle = settings.stream_drain_idle
+        self.max_udp_sessions = settings.max_udp_sessions
         self.max_connections = settings.max_connections
         self.max_requests = settings.max_requests
         self.max_idle_per_endpoint = settings.max_idle_per_endpoint

@@ -8,6 +8,7 @@ from typing import Final
 from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.config import Config
 from pygateway.dataplane.framing import Accepted, RequestOut
+from pygateway.dataplane.l4.stats import StreamStats
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.tls.contexts import Contexts
 from pygateway.dataplane.wheel import Wheel
@@ -54,6 +55,7 @@ class Context:
     contexts: Contexts
     flags: Tally
     stats: dict[tuple[str, str], RouteStats]
+    streams: dict[tuple[str, str], StreamStats]
     draining: bool
     connections: int
     accepted: int
@@ -72,6 +74,7 @@ class Context:
         self.contexts = Contexts(config)
         self.flags = Tally()
         self.stats = {}
+        self.streams = {}
         self.draining = False
         self.connections = 0
         self.accepted = 0
@@ -87,4 +90,12 @@ class Context:
         found = self.stats.get(key)
         if found is None:
             found = self.stats[key] = RouteStats(route, listener)
+        return found
+
+    def stream_stats(self, route: str, listener: str, protocol: str) -> StreamStats:
+        """The same of streams."""
+        key = (listener, route)
+        found = self.streams.get(key)
+        if found is None or found.protocol != protocol:
+            found = self.streams[key] = StreamStats(route, listener, protocol)
         return found

@@ -78,6 +78,9 @@ UPSTREAM_SILENT: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMP
 UPSTREAM_REFUSED: Final = ProxyError("upstream-refused", UPSTREAM, 503, "UR", UNSENT)
 """HTTP/2: the backend says that it has not looked at the request (RFC 9113 section 8.7)."""
 TUNNEL_TIMEOUT: Final = ProxyError("tunnel-timeout", DOWNSTREAM, 0, "TI")
+STREAM_IDLE: Final = ProxyError("stream-idle", DOWNSTREAM, 0, "TI")
+DRAINED: Final = ProxyError("drained", INTERNAL, 0, "DR")
+"""A stream that ended because this worker, or its port, ended."""
 
 
 def bad_request(status: int, reason: str) -> ProxyError:

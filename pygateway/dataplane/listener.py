@@ -6,6 +6,7 @@ from typing import cast
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.http1.server import ServerConnection
+from pygateway.dataplane.l4.relay import Relay
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.tls.connection import TlsConnection
 
@@ -64,6 +65,8 @@ class Acceptor:
     def make(self) -> asyncio.Protocol:
         """A protocol for one accepted connection (asyncio asks for its own base class in types only)."""
         port = self.port
+        if port.whole is not None:
+            return cast(asyncio.Protocol, Relay(self._ctx, port, port.whole))
         if port.tls is None:
             return cast(asyncio.Protocol, ServerConnection(self._ctx, port))
         return cast(asyncio.Protocol, TlsConnection(self._ctx, port))

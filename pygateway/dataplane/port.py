@@ -7,6 +7,7 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import MISDIRECTED
 from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.hopbyhop import Forwarding
+from pygateway.dataplane.l4.destination import Destination, stream_hosts, whole
 from pygateway.dataplane.route import RESPOND, RouteHandler
 from pygateway.dataplane.tls.table import ScopedTable, ScopeOf, TlsTable
 from pygateway.routing.table import CompiledRoute, HostTable, PortTable, compile_port
@@ -17,7 +18,8 @@ class Port:
     stand between). `table` is swapped by one assignment; an exchange keeps what it matched. `unknown` stands for a
     client whose address is not known yet; `left`: the port was given up.
 
-    Where listeners end TLS there is a `tls` table, and each of its scopes is a port of its own under this one: what
+    Where a listener takes all connections as they come, `whole` says where they go. Where listeners are told apart by
+    the names in TLS handshakes there is a `tls` table, and each of its scopes is a port of its own under this one: what
     comes out of a handshake is served as if it had come in there.
     """
 
@@ -29,6 +31,7 @@ class Port:
     left: bool
     unknown: Forwarding
     scheme: str
+    whole: Destination | None
     tls: TlsTable | None
     scopes: dict[str, "Port"]
     _scheme: bytes
@@ -41,6 +44,7 @@ class Port:
         self.connections = {}
         self.left = False
         self.scheme = scheme
+        self.whole = None
         self.tls = None
         self.scopes = {}
         self._scheme = scheme.encode()
@@ -56,11 +60,12 @@ class Port:
 
     def serve(self, listeners: Sequence[ir.Listener], hosts: Mapping[str, HostTable]) -> None:
         """These are the port's listeners now."""
-        over_tls = [one for one in listeners if one.protocol == "https"]
-        plain = [one for one in listeners if one.protocol == "http"]
+        over_tls = [one for one in listeners if one.protocol in ir.OVER_TLS]
+        plain = [one for one in listeners if one.protocol == ir.HTTP]
         self.declared = listeners[0].port if listeners else self.bind
         self.table = compile_port(plain, hosts)
-        self.tls = TlsTable(over_tls) if over_tls else None
+        self.whole = whole(self.ctx, listeners, hosts)
+        self.tls = TlsTable(over_tls, stream_hosts(self.ctx, over_tls, hosts)) if over_tls else None
         there = self.tls.scopes if self.tls is not None else {}
         for key in list(self.scopes):
             if key not in there:

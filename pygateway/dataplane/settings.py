@@ -59,6 +59,14 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How old the keys of session tickets get."""
     max_tls_contexts: int = 1000
     """Certificates that are kept ready in a worker; the least recently used is made ready again when it is needed."""
+    tcp_idle_timeout: float = 3600.0
+    """Longest silence in both directions of a TCP connection that is passed on; 0 = any."""
+    udp_idle_timeout: float = 60.0
+    """Longest silence between a UDP client and its backend; then the client may get another one."""
+    stream_drain_idle: float = 5.0
+    """The same of both once this worker, or the port, is about to end."""
+    max_udp_sessions: int = 10000
+    """UDP clients of one worker; what comes from a further one is dropped. 0 = any number."""
     max_connections: int = 10000
     """Client connections of one worker; a further one is answered 503 with Retry-After. 0 = any number."""
     max_requests: int = 0

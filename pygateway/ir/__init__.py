@@ -23,6 +23,16 @@ from pygateway.ir.match import PathMatch as PathMatch
 from pygateway.ir.match import Predicate as Predicate
 from pygateway.ir.match import Subject as Subject
 from pygateway.ir.origin import Origin as Origin
+from pygateway.ir.protocols import HTTP as HTTP
+from pygateway.ir.protocols import HTTPS as HTTPS
+from pygateway.ir.protocols import OVER_TLS as OVER_TLS
+from pygateway.ir.protocols import PASSTHROUGH as PASSTHROUGH
+from pygateway.ir.protocols import STREAMS as STREAMS
+from pygateway.ir.protocols import TCP as TCP
+from pygateway.ir.protocols import TLS as TLS
+from pygateway.ir.protocols import UDP as UDP
+from pygateway.ir.protocols import UDP_PLACES as UDP_PLACES
+from pygateway.ir.protocols import place_name as place_name
 from pygateway.ir.route import Action as Action
 from pygateway.ir.route import Backend as Backend
 from pygateway.ir.route import Forward as Forward

@@ -6,6 +6,7 @@ from pygateway.ir.certificate import Termination
 from pygateway.ir.filters import Filter
 from pygateway.ir.match import Match
 from pygateway.ir.origin import Origin
+from pygateway.ir.protocols import place
 
 
 class Timeouts(msgspec.Struct, frozen=True, array_like=True):
@@ -116,10 +117,13 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
 
     Several listeners share a port. They are grouped (`group`: one per Gateway, and one for Ingress and APISIX objects,
     `order` sorts groups, smaller first). In a group the listener with the most specific matching `hostname` ("" = every
-    host) owns the request (listener isolation). `protocol`: "http" or "https"; "tls", "tcp", "udp" follow.
+    host) owns the request (listener isolation). `protocol` is one of `pygateway.ir.protocols`.
     `port` is what the user declared; where it is bound is the process's business (`bind`), the two differ in a cluster.
 
-    Over TLS ("https") a connection belongs to one listener, by the name in its handshake: of all groups in order, the
+    Where there are no requests (`STREAMS`) a virtual host has routes that forward and match everything; the first by
+    precedence takes what comes. Of a TCP or UDP place one listener has all, the first in order.
+
+    Over TLS a connection belongs to one listener, by the name in its handshake: of all groups in order, the
     first whose listener or `tls` entry names it, else the first with a listener for every host. A name for which the
     listener has no `tls` entry is refused. Requests for what another listener owns, or for hosts whose entry asks for
     client certificates in another way, are misdirected (421); nothing falls through to another group.
@@ -135,3 +139,8 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
     hosts: tuple[str, ...] = ()
     """Keys of its virtual hosts."""
     tls: tuple[Termination, ...] = ()
+
+    @property
+    def place(self) -> int:
+        """Where it is bound, as one number (`pygateway.ir.protocols`); 0 = nowhere yet."""
+        return place(self.bind, self.protocol)

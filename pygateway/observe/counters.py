@@ -35,6 +35,22 @@ class ClusterCounters(msgspec.Struct, array_like=True):
     failures: dict[str, int]
 
 
+class StreamCounters(msgspec.Struct, array_like=True):
+    """TCP connections, or UDP sessions, of one route on one listener. `active` is a gauge; `results` counts those that
+    are over by how they ended, `dropped` datagrams that went nowhere by the reason. Seconds and bytes are of those that
+    are over."""
+
+    route: str
+    listener: str
+    protocol: str
+    active: int
+    results: dict[str, int]
+    dropped: dict[str, int]
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+
+
 class WorkerCounters(msgspec.Struct, array_like=True):
     """Everything one worker has counted since it started. `limits` counts refusals by the name of the limit, `flags`
     answers made here by the access log's reason, `log_lost` access log lines that a stalled reader cost, `handshakes`
@@ -51,3 +67,4 @@ class WorkerCounters(msgspec.Struct, array_like=True):
     flags: dict[str, int]
     log_lost: int
     handshakes: dict[str, int] = {}
+    streams: list[StreamCounters] = []

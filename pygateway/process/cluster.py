@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pygateway import ir
 from pygateway.observe.report import ClusterReport
 from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.process.pipeline import READ_AGAIN, FaultLog, policy
@@ -135,9 +136,9 @@ def faults(translation: Translation) -> Iterator[SourceFault]:
 def with_unbound(translation: Translation, unbound: Mapping[int, str]) -> dict[Ref, Status]:
     """The statuses, where the listeners of some ports do not serve: those ports cannot be bound."""
     failed = {
-        listener.name: f"Port {listener.bind} of the pod cannot be bound: {unbound[listener.bind]}"
+        listener.name: f"Port {ir.place_name(listener.place)} of the pod cannot be bound: {unbound[listener.place]}"
         for listener in translation.snapshot.listeners.values()
-        if listener.bind in unbound
+        if listener.place in unbound
     }
     return {ref: _unbound(ref, status, failed) for ref, status in translation.statuses.items()}
 

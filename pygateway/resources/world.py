@@ -22,6 +22,8 @@ from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP as OWN_GROUP
 from pygateway.resources.parameters import GatewayParameters
 from pygateway.resources.routes import HTTPRoute
+from pygateway.resources.streamroutes import TLS_VERSIONS, TCPRoute, TLSRoute, UDPRoute
+from pygateway.resources.streamroutes import VERSIONS as STREAM_VERSIONS
 
 
 class KindInfo(msgspec.Struct, frozen=True):
@@ -60,6 +62,9 @@ KINDS: Final = (
     KindInfo(GROUP, VERSIONS, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, VERSIONS, "Gateway", "gateways", Gateway, True, "gateways"),
     KindInfo(GROUP, VERSIONS, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
+    KindInfo(GROUP, TLS_VERSIONS, "TLSRoute", "tlsroutes", TLSRoute, True, "tls_routes"),
+    KindInfo(GROUP, STREAM_VERSIONS, "TCPRoute", "tcproutes", TCPRoute, True, "tcp_routes"),
+    KindInfo(GROUP, STREAM_VERSIONS, "UDPRoute", "udproutes", UDPRoute, True, "udp_routes"),
     KindInfo(GROUP, VERSIONS, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
     KindInfo("networking.k8s.io", ("v1",), "Ingress", "ingresses", Ingress, True, "ingresses"),
     KindInfo("networking.k8s.io", ("v1",), "IngressClass", "ingressclasses", IngressClass, False, "ingress_classes"),
@@ -116,6 +121,9 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
     http_routes: Mapping[str, HTTPRoute] = {}
+    tls_routes: Mapping[str, TLSRoute] = {}
+    tcp_routes: Mapping[str, TCPRoute] = {}
+    udp_routes: Mapping[str, UDPRoute] = {}
     reference_grants: Mapping[str, ReferenceGrant] = {}
     ingresses: Mapping[str, Ingress] = {}
     ingress_classes: Mapping[str, IngressClass] = {}

@@ -11,6 +11,7 @@ from pygateway.translate.result import Problem
 _H2C: Final = frozenset(("kubernetes.io/h2c", "h2c", "grpc"))
 _FOREIGN: Final = frozenset(("kubernetes.io/wss", "http2", "h2", "grpcs", "https", "wss", "tls"))
 """What is neither HTTP/1.1 nor HTTP/2 in clear text, or may not be."""
+_UDP: Final = "/udp"
 
 
 def resolve(
@@ -37,10 +38,33 @@ def resolve(
     return f"{namespace}/{service}:{chosen.port}"
 
 
-def port_of(service: Service, port: int | str) -> ServicePort | None:
-    """The TCP port of that number or name."""
+def resolve_stream(
+    lookup: Callable[[str], Service | None], key: str, port: int | str, transport: str, at: str = ""
+) -> str | Problem:
+    """The name of the cluster behind a port of the Service `key` ("namespace/name") for what is passed on as it comes:
+    as above, with "/udp" after it where `transport` is UDP. What is spoken there does not matter."""
+    found = lookup(key)
+    if found is None:
+        return Problem("BackendNotFound", f"Service {key} does not exist", at)
+    if found.spec.type == "ExternalName":
+        return Problem("InvalidKind", f"Service {key} is of type ExternalName, which is not supported yet", at)
+    chosen = port_of(found, port, transport)
+    if chosen is None:
+        return Problem("BackendNotFound", f"Service {key} has no {transport} port {port}", at)
+    return f"{key}:{chosen.port}{_UDP if transport == 'UDP' else ''}"
+
+
+def place_of(cluster: str) -> tuple[str, int, str]:
+    """The Service ("namespace/name"), port number and transport that the name of a cluster says."""
+    name = cluster.removesuffix(_UDP)
+    key, _, port = name.rpartition(":")
+    return key, int(port), "TCP" if name == cluster else "UDP"
+
+
+def port_of(service: Service, port: int | str, transport: str = "TCP") -> ServicePort | None:
+    """The port of that number or name."""
     for one in service.spec.ports:
-        if one.protocol == "TCP" and port == (one.port if isinstance(port, int) else one.name):
+        if one.protocol == transport and port == (one.port if isinstance(port, int) else one.name):
             return one
     return None
 

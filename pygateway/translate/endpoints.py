@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.core import EndpointSlice, Service, SliceEndpoint, TargetRef
+from pygateway.resources.core import EndpointSlice, Service, ServicePort, SliceEndpoint, TargetRef
 from pygateway.resources.world import World
-from pygateway.translate.backends import port_of, protocol_of
+from pygateway.translate.backends import place_of, port_of, protocol_of
 from pygateway.translate.memo import same
 
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
@@ -90,7 +90,7 @@ class UpstreamsBuilder:
         updates: dict[str, ir.Cluster] = {}
         for key in services:
             for name in self._clusters_of.get(key, ()):
-                protocol = protocol_of(port_of(self._services[key], int(name.rpartition(":")[2])))
+                protocol = protocol_of(_port(self._services[key], name))
                 if clusters[name].protocol is not protocol:
                     updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol)
         if updates:
@@ -125,8 +125,9 @@ class UpstreamsBuilder:
         for key in services:
             for name in self._clusters_of.get(key, ()):
                 slices = self._by_service.get(key, {})
-                port = port_of(self._services[key], int(name.rpartition(":")[2]))
-                found = ir.Endpoints(name, members([slices[one] for one in sorted(slices)], port.name if port else ""))
+                port = _port(self._services[key], name) or ServicePort(port=0)
+                some = members([slices[one] for one in sorted(slices)], port.name, port.protocol)
+                found = ir.Endpoints(name, some)
                 old = self._result.endpoints[name]
                 yield name, old if old == found else found
 
@@ -140,7 +141,12 @@ def _named(host: ir.VirtualHost) -> Iterator[str]:
 
 
 def _service(cluster: str) -> str:
-    return cluster.rpartition(":")[0]
+    return place_of(cluster)[0]
+
+
+def _port(service: Service, cluster: str) -> ServicePort | None:
+    _, number, transport = place_of(cluster)
+    return port_of(service, number, transport)
 
 
 class _Member(msgspec.Struct, frozen=True):
@@ -149,7 +155,7 @@ class _Member(msgspec.Struct, frozen=True):
     endpoint: ir.Endpoint
 
 
-def members(slices: Iterable[EndpointSlice], port_name: str) -> tuple[ir.Endpoint, ...]:
+def members(slices: Iterable[EndpointSlice], port_name: str, transport: str = "TCP") -> tuple[ir.Endpoint, ...]:
     """The endpoints of the Service port of that name, sorted: those that are ready, or where none is, those that still
     serve while they terminate (Kubernetes, EndpointSlice conditions).
 
@@ -158,7 +164,7 @@ def members(slices: Iterable[EndpointSlice], port_name: str) -> tuple[ir.Endpoin
     ready: list[_Member] = []
     ending: list[_Member] = []
     for one in slices:
-        for port in _ports(one, port_name):
+        for port in _ports(one, port_name, transport):
             for endpoint in one.endpoints:
                 conditions = endpoint.conditions
                 if conditions.ready is not False:
@@ -168,9 +174,9 @@ def members(slices: Iterable[EndpointSlice], port_name: str) -> tuple[ir.Endpoin
     return _distinct(ready or ending)
 
 
-def _ports(one: EndpointSlice, name: str) -> Iterator[int]:
+def _ports(one: EndpointSlice, name: str, transport: str) -> Iterator[int]:
     for port in one.ports:
-        fits = (port.name or "") == name and (port.protocol or "TCP") == "TCP"
+        fits = (port.name or "") == name and (port.protocol or "TCP") == transport
         if fits and port.port is not None and 1 <= port.port <= 65535:
             yield port.port
 

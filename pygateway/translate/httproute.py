@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.routes import HTTPRoute
+from pygateway.resources.routes import HTTPRoute, ParentReference
 from pygateway.translate import hostnames
 from pygateway.translate.attach import Claimant, Parent, attach
 from pygateway.translate.conditions import condition, joined
@@ -40,7 +40,7 @@ class RouteResult(msgspec.Struct, frozen=True):
 def translate_route(route: HTTPRoute, reads: Reads, policy: Policy) -> RouteResult:
     """The whole of one route."""
     claimant = Claimant(_KIND, route.metadata, route.spec.hostnames)
-    parents, problems = _parents(claimant, route, reads)
+    parents, problems = parents_of(claimant, route.spec.parent_refs, reads)
     if not parents:
         return RouteResult(problems=tuple(problems))
     fault = _fault(route)
@@ -53,23 +53,26 @@ def translate_route(route: HTTPRoute, reads: Reads, policy: Policy) -> RouteResu
     accepted = verdict[0].status == "True"
     resolved = _resolved(rules, route.metadata.generation)
     return RouteResult(
-        parts=tuple(_parts(served, tuple(one for rule in rules for one in rule.routes))),
-        attached=_listeners(served) if accepted else (),
-        status=RouteStatus(tuple(_status(parent, verdict, resolved, policy) for parent in parents)),
+        parts=tuple(parts_of(served, tuple(one for rule in rules for one in rule.routes))),
+        attached=listeners_of(served) if accepted else (),
+        status=RouteStatus(tuple(parent_status(parent, verdict, resolved, policy) for parent in parents)),
         problems=tuple(problems),
     )
 
 
-def _parents(claimant: Claimant, route: HTTPRoute, reads: Reads) -> tuple[list[Parent], list[Problem]]:
+def parents_of(
+    claimant: Claimant, refs: tuple[ParentReference, ...], reads: Reads
+) -> tuple[list[Parent], list[Problem]]:
+    """What became of each parentRef of ours, and why others are not judged."""
     parents: list[Parent] = []
     problems: list[Problem] = []
-    for index, ref in enumerate(route.spec.parent_refs):
+    for index, ref in enumerate(refs):
         found = attach(claimant, ref, f"spec.parentRefs[{index}]", reads)
         if isinstance(found, Problem):
             problems.append(found)
         else:
             parents.append(found)
-    if not route.spec.parent_refs:
+    if not refs:
         problems.append(Problem("NoParent", "a route without parentRefs attaches to nothing", "spec.parentRefs"))
     return parents, problems
 
@@ -93,7 +96,8 @@ def _repeated_names(route: HTTPRoute) -> Iterator[Problem]:
         seen.add(rule.name or "")
 
 
-def _parts(served: list[Parent], routes: tuple[ir.Route, ...]) -> Iterator[tuple[str, tuple[ir.Route, ...]]]:
+def parts_of(served: list[Parent], routes: tuple[ir.Route, ...]) -> Iterator[tuple[str, tuple[ir.Route, ...]]]:
+    """The routes for each virtual host that they go to."""
     keys = {
         f"{place.listener.key}|{hostname}"
         for parent in served
@@ -105,7 +109,8 @@ def _parts(served: list[Parent], routes: tuple[ir.Route, ...]) -> Iterator[tuple
         yield key, routes
 
 
-def _listeners(served: list[Parent]) -> tuple[str, ...]:
+def listeners_of(served: list[Parent]) -> tuple[str, ...]:
+    """The keys of the listeners that a route attaches to."""
     return tuple(sorted({place.listener.key for parent in served for place in parent.places}))
 
 
@@ -133,7 +138,10 @@ def _resolved(rules: list[Rule], generation: int) -> Condition:
     return condition("ResolvedRefs", False, unresolved[0].reason, joined(map(str, unresolved)), generation)
 
 
-def _status(parent: Parent, verdict: tuple[Condition, ...], resolved: Condition, policy: Policy) -> RouteParentStatus:
+def parent_status(
+    parent: Parent, verdict: tuple[Condition, ...], resolved: Condition, policy: Policy
+) -> RouteParentStatus:
+    """The route's verdict, where the parent takes it."""
     conditions = verdict
     if parent.refused is not None:
         refused, generation = parent.refused, resolved.observed_generation

@@ -1,8 +1,8 @@
 """Gateways and their listeners: what each of them is good for, and what its status says.
 
-HTTP and HTTPS listeners are served, the latter with the certificates that `tls.certificateRefs` lead to and never
-without a good one. TLS, TCP and UDP are refused by name (`_LATER`) until the data plane speaks them. Listeners of a
-Gateway that cannot be told apart are all refused, as the API demands: no winner is picked.
+Listeners that end TLS (HTTPS, and TLS in the mode Terminate) are served with the certificates that
+`tls.certificateRefs` lead to and never without a good one. Listeners of a Gateway that cannot be told apart are all
+refused, as the API demands: no winner is picked.
 """
 
 from collections import Counter
@@ -19,11 +19,18 @@ from pygateway.translate.certificates import INVALID, Certificates
 from pygateway.translate.conditions import condition
 from pygateway.translate.result import Condition, Policy, Problem
 
-_LATER: Final = ("TLS", "TCP", "UDP")
-_ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}
+_ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "HTTP": ("HTTPRoute",),
+    "HTTPS": ("HTTPRoute",),
+    "TLS": ("TLSRoute",),
+    "TCP": ("TCPRoute",),
+    "UDP": ("UDPRoute",),
+}
 """The kinds of routes that go with a protocol, of those that are supported."""
-_OVER_TLS: Final = frozenset(("HTTPS", "TLS"))
+_SHARING: Final = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP"}
+"""What may share a TCP port, told apart by hostname: listeners with the same word (but never two of TCP)."""
 _HAVE_HOSTNAMES: Final = frozenset(("HTTP", "HTTPS", "TLS"))
+_MODES: Final = ("Terminate", "Passthrough")
 _FROM: Final = ("Same", "All", "Selector")
 
 
@@ -40,7 +47,14 @@ class ListenerView(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
     serves: bool
     certificates: tuple[ir.Certificate, ...] = ()
-    """Shown to clients of an HTTPS listener: the first that has the name they ask for, else the first."""
+    """Shown to clients where TLS ends here: the first that has the name they ask for, else the first."""
+
+    @property
+    def protocol(self) -> str:
+        """That of the IR."""
+        spec = self.spec
+        passed = spec.protocol == "TLS" and spec.tls is not None and spec.tls.mode == "Passthrough"
+        return ir.PASSTHROUGH if passed else spec.protocol.lower()
 
 
 class GatewayView(msgspec.Struct, frozen=True):
@@ -101,18 +115,15 @@ def _judge(gateway: Gateway, spec: Listener, at: str, policy: Policy) -> _Judged
     unresolved = None
     for index, one in enumerate(wanted):
         if one not in kinds and unresolved is None:
-            message = f"kind {one.kind} of group {one.group} cannot be served by an {spec.protocol} listener"
+            message = f"kind {one.kind} of group {one.group} cannot be served by {_a(spec.protocol)} listener"
             unresolved = Problem("InvalidRouteKinds", message, f"{at}.allowedRoutes.kinds[{index}]")
     return _Judged(spec, at, kinds, unresolved=unresolved)
 
 
 def _refused(spec: Listener, at: str, policy: Policy) -> Problem | None:
     """Why the listener on its own cannot be accepted."""
-    if spec.protocol in _LATER:
-        message = f"protocol {spec.protocol} is not supported yet"
-        return Problem("UnsupportedProtocol", message, f"{at}.protocol")
     if spec.protocol not in _ROUTE_KINDS:
-        message = f'protocol "{spec.protocol}" is not one of {", ".join([*_ROUTE_KINDS, *_LATER])}'
+        message = f'protocol "{spec.protocol}" is not one of {", ".join(_ROUTE_KINDS)}'
         return Problem("UnsupportedProtocol", message, f"{at}.protocol")
     if not 1 <= spec.port <= 65535:
         return Problem("PortUnavailable", f"port {spec.port} is not between 1 and 65535", f"{at}.port")
@@ -122,6 +133,8 @@ def _refused(spec: Listener, at: str, policy: Policy) -> Problem | None:
     name_fault = hostnames.fault(spec.name, wildcard=False)
     if name_fault:
         return Problem("UnsupportedValue", name_fault, f"{at}.name")
+    if spec.hostname and spec.protocol not in _HAVE_HOSTNAMES:
+        return Problem("UnsupportedValue", f"{_a(spec.protocol)} listener takes no hostname", f"{at}.hostname")
     if spec.hostname and hostnames.fault(spec.hostname):
         return Problem("UnsupportedValue", hostnames.fault(spec.hostname), f"{at}.hostname")
     return _namespaces_fault(spec, f"{at}.allowedRoutes.namespaces")
@@ -129,28 +142,32 @@ def _refused(spec: Listener, at: str, policy: Policy) -> Problem | None:
 
 def _tls_fault(gateway: Gateway, spec: Listener, at: str) -> Problem | None:
     """Why the listener cannot be had with its `tls`. Who asks for clients' certificates gets no listener without."""
-    if spec.protocol == "HTTP":
-        return None if spec.tls is None else Problem("UnsupportedValue", "an HTTP listener takes no tls", at)
+    what = f"{_a(spec.protocol)} listener"
+    if _SHARING.get(spec.protocol) != "TLS":
+        return None if spec.tls is None else Problem("UnsupportedValue", f"{what} takes no tls", at)
     if spec.tls is None:
-        return Problem("UnsupportedValue", "an HTTPS listener needs tls", at)
-    if spec.tls.mode != "Terminate":
+        return Problem("UnsupportedValue", f"{what} needs tls", at)
+    if spec.protocol == "HTTPS" and spec.tls.mode != "Terminate":
         message = f'mode "{spec.tls.mode}" is not supported for HTTPS: it is Terminate'
         return Problem("UnsupportedValue", message, f"{at}.mode")
+    if spec.tls.mode not in _MODES:
+        return Problem("UnsupportedValue", f'mode "{spec.tls.mode}" is not one of {", ".join(_MODES)}', f"{at}.mode")
     if spec.tls.options:
         return Problem("UnsupportedValue", "options are not supported", f"{at}.options")
-    if (gateway.spec.tls or {}).get("frontend"):
+    if spec.tls.mode == "Terminate" and (gateway.spec.tls or {}).get("frontend"):
         return Problem("UnsupportedValue", "certificates of clients are not supported yet", "spec.tls.frontend")
     return None
 
 
 def _with_certificates(gateway: Gateway, one: _Judged, keys: Certificates) -> _Judged:
-    """What the references of a good HTTPS listener lead to. One that leads nowhere is told, and the others serve."""
-    if one.refused is not None or one.spec.tls is None:
+    """What the references of a good listener that ends TLS lead to. One that leads nowhere is told, and the others
+    serve."""
+    if one.refused is not None or one.spec.tls is None or one.spec.tls.mode == "Passthrough":
         return one
     at, references = f"{one.at}.tls.certificateRefs", one.spec.tls.certificate_refs
     found = [keys.of(gateway, reference, f"{at}[{index}]") for index, reference in enumerate(references)]
     if not references:
-        found = [Problem(INVALID, "an HTTPS listener needs a certificate", at)]
+        found = [Problem(INVALID, f"{_a(one.spec.protocol)} listener needs a certificate", at)]
     bad = next((each for each in found if isinstance(each, Problem)), None)
     good = tuple(each for each in found if isinstance(each, ir.Certificate))
     return msgspec.structs.replace(one, certificates=good, unresolved=one.unresolved or bad)
@@ -168,38 +185,48 @@ def _namespaces_fault(spec: Listener, at: str) -> Problem | None:
     return Problem("UnsupportedValue", fault, f"{at}.selector.matchExpressions") if fault else None
 
 
+def _a(protocol: str) -> str:
+    return f"a {protocol}" if protocol[0] in "TU" else f"an {protocol}"
+
+
 def _conflicts(judged: list[_Judged]) -> list[_Judged]:
-    """Refuses the listeners that cannot be told apart (`GatewaySpec.listeners`, "distinct"): on one port and protocol
-    those with the same hostname; on one port those in clear text and those over TLS."""
-    ports = Counter((one.spec.port, one.spec.protocol in _OVER_TLS) for one in judged if _is_http(one))
-    hosts = Counter(_place(one.spec) for one in judged if _is_http(one))
-    return [_conflicting(one, ports, hosts) for one in judged]
+    """Refuses the listeners that cannot be told apart (`GatewaySpec.listeners`, "distinct"): on one TCP port those in
+    clear text, those over TLS and those that take it whole; of the first two those with the same hostname; and two that
+    take a TCP or UDP port whole. TCP and UDP on one number are two ports."""
+    claims = [one for one in judged if _claims(one)]
+    sharing: dict[int, set[str]] = {}
+    for one in claims:
+        if one.spec.protocol in _SHARING:
+            sharing.setdefault(one.spec.port, set()).add(_SHARING[one.spec.protocol])
+    places = Counter(_place(one.spec) for one in claims)
+    return [_conflicting(one, sharing, places) if _claims(one) else one for one in judged]
 
 
-def _is_http(one: _Judged) -> bool:
-    """Whether it has a place among those that are told apart by hostname; a TLS listener does, supported or not."""
-    refused_for_good = one.refused is not None and one.spec.protocol not in _OVER_TLS
-    return one.spec.protocol in _HAVE_HOSTNAMES and not refused_for_good
+def _claims(one: _Judged) -> bool:
+    """Whether it has a place that others may want too; what is wrong with the TLS of a listener does not matter."""
+    return one.spec.protocol in _ROUTE_KINDS and (one.refused is None or _SHARING.get(one.spec.protocol) == "TLS")
 
 
 def _place(spec: Listener) -> tuple[int, str, str]:
-    return spec.port, spec.protocol, spec.hostname or ""
+    return spec.port, _SHARING.get(spec.protocol, spec.protocol), spec.hostname or ""
 
 
-def _conflicting(one: _Judged, ports: Counter[tuple[int, bool]], hosts: Counter[tuple[int, str, str]]) -> _Judged:
+def _conflicting(one: _Judged, sharing: dict[int, set[str]], places: Counter[tuple[int, str, str]]) -> _Judged:
     spec = one.spec
-    if not _is_http(one):
-        return one
-    if ports[spec.port, spec.protocol not in _OVER_TLS]:
+    if spec.protocol in _SHARING and len(sharing[spec.port]) > 1:
         message = f"port {spec.port} has listeners of other protocols, which {spec.protocol} cannot share it with"
         problem = Problem("ProtocolConflict", message, f"{one.at}.protocol")
-    elif hosts[_place(spec)] > 1:
+    elif places[_place(spec)] > 1 and spec.protocol not in _HAVE_HOSTNAMES:
+        message = f"another listener has {spec.protocol} port {spec.port} too, and nothing tells the two apart"
+        problem = Problem("ProtocolConflict", message, f"{one.at}.port")
+    elif places[_place(spec)] > 1:
         hostname = spec.hostname or "every host"
         message = f"another listener has port {spec.port}, protocol {spec.protocol} and {hostname} too"
         problem = Problem("HostnameConflict", message, one.at)
     else:
         return one
-    return msgspec.structs.replace(one, refused=problem, conflict=True)
+    kinds = () if spec.protocol == "TLS" else one.kinds
+    return msgspec.structs.replace(one, refused=problem, conflict=True, kinds=kinds)
 
 
 def _view(gateway: Gateway, one: _Judged, fault: Problem | None) -> ListenerView:
@@ -217,7 +244,8 @@ def _view(gateway: Gateway, one: _Judged, fault: Problem | None) -> ListenerView
 
 
 def _lacks_certificate(one: _Judged) -> bool:
-    return one.spec.protocol == "HTTPS" and not one.certificates
+    tls = one.spec.tls
+    return tls is not None and tls.mode == "Terminate" and not one.certificates
 
 
 def _conditions(one: _Judged, fault: Problem | None, generation: int) -> tuple[Condition, ...]:

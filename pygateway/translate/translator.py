@@ -7,20 +7,21 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
+from pygateway.resources.meta import Ref
 from pygateway.resources.parameters import ServiceParameters
-from pygateway.resources.routes import HTTPRoute
 from pygateway.resources.world import World
 from pygateway.translate import told
 from pygateway.translate.certificates import Certificates
 from pygateway.translate.defaulthosts import LISTENER, SECURE, DefaultHosts, DefaultHostsTranslator
 from pygateway.translate.endpoints import UpstreamsBuilder
 from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
+from pygateway.translate.gatewayroutes import GatewayRoutes
 from pygateway.translate.gateways import gateway_view
 from pygateway.translate.grants import by_namespace
-from pygateway.translate.httproute import RouteResult, translate_route
+from pygateway.translate.httproute import RouteResult
 from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
-from pygateway.translate.memo import Memo, Reads, Tables, same, settled
+from pygateway.translate.memo import Tables, same, settled
 from pygateway.translate.parameters import class_parameters
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
@@ -46,7 +47,7 @@ class Translator:
         self._classes: dict[str, ServiceParameters | Problem] = {}
         self._standings = StandingBuilder(policy)
         self._standing = Standing()
-        self._routes: Memo[HTTPRoute, RouteResult] = Memo(self._route)
+        self._routes = GatewayRoutes(policy)
         self._gateway_hosts = GatewayHostsBuilder()
         self._default_hosts = DefaultHostsTranslator(policy)
         self._upstreams = UpstreamsBuilder()
@@ -61,7 +62,7 @@ class Translator:
         self._tables = tables = self._look_up(world)
         self._world = world
         self._standing = self._standings.build(world, tables.gateways)
-        routes = self._routes.run(world.http_routes, tables)
+        routes = self._routes.run(world, tables)
         gateway_hosts = self._gateway_hosts.build(routes)
         default_hosts = self._default_hosts.translate(world, tables)
         of_gateways = (world.gateway_classes, self._classes, tables.gateways, self._standing.reaches)
@@ -107,18 +108,15 @@ class Translator:
         fields = found.__struct_fields__
         return old if all(getattr(found, field) is getattr(old, field) for field in fields) else found
 
-    def _route(self, route: HTTPRoute, reads: Reads) -> RouteResult:
-        return translate_route(route, reads, self._policy)
-
     def _join(
-        self, world: World, routes: Mapping[str, RouteResult], ours: GatewayHosts, default: DefaultHosts
+        self, world: World, routes: Mapping[Ref, RouteResult], ours: GatewayHosts, default: DefaultHosts
     ) -> Translation:
         """Everything but clusters and endpoints."""
         everybody = told.Told(dict(default.statuses), {ref: list(some) for ref, some in default.problems.items()})
         told.classes(everybody, world.gateway_classes, self._classes)
         gateways = told.Gateways(self._tables.gateways, self._standing.reaches)
         told.gateways(everybody, gateways, world, told.attached(routes), self._policy)
-        told.routes(everybody, routes, world, ours.losses, self._policy)
+        told.routes(everybody, routes, ours.losses, self._policy)
         unusable(everybody, world, accepted_names(self._policy))
         listeners = {**self._gateway_listeners(ours), **self._default_listeners(default)}
         before = self._last
@@ -148,7 +146,7 @@ class Translator:
                 group=key,
                 order=(0, one.gateway.metadata.creation_timestamp, key),
                 hosts=hosts.by_listener.get(each.key, ()),
-                protocol=each.spec.protocol.lower(),
+                protocol=each.protocol,
                 tls=_termination(each),
             )
             for key, one, each in self._serving()
@@ -190,6 +188,6 @@ class Translator:
 
 
 def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:
-    """A listener's certificates are for every name that its hostname lets in."""
+    """A listener's certificates are for every name that its hostname lets in. Without one a TLS listener takes none."""
     names = tuple(dict.fromkeys(one.name for one in each.certificates))
-    return (ir.Termination(each.hostname, names),) if names else ()
+    return (ir.Termination(each.hostname, names),) if names or each.protocol == ir.TLS else ()

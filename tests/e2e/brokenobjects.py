@@ -97,11 +97,12 @@ def gateways() -> Iterator[Broken]:
     yield one(
         "name", *invalid, infrastructure=parameters(group="pygateway.dev", kind="GatewayParameters", name="nobody")
     )
-    for protocol in ("TCP", "UDP", "example.com/odd"):
-        name = protocol.rpartition("/")[2].lower()
-        yield one(
-            name, "listeners", "Accepted", "UnsupportedProtocol", listeners=listening(protocol=protocol, port=9000)
-        )
+    refused = ("listeners", "Accepted")
+    yield one("odd", *refused, "UnsupportedProtocol", listeners=listening(protocol="example.com/odd", port=9000))
+    clash = [{**http, "port": 9000}, {"name": "tcp", "protocol": "TCP", "port": 9000}]
+    yield one("clash", *refused, "ProtocolConflict", listeners=clash)
+    odd_mode = {"mode": "Terminate", "certificateRefs": [{"name": "nobody"}], "options": {"example.com/fast": "yes"}}
+    yield one("tls-options", *refused, "UnsupportedValue", listeners=listening(protocol="TLS", port=8443, tls=odd_mode))
     tls = {"certificateRefs": [{"name": "nobody"}]}
     secure = listening(protocol="HTTPS", port=443, tls=tls)
     yield one("https", "listeners", "ResolvedRefs", "InvalidCertificateRef", listeners=secure)

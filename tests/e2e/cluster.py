@@ -33,6 +33,9 @@ PLACES = {
     "gatewayclasses": "/apis/gateway.networking.k8s.io/v1",
     "gateways": "/apis/gateway.networking.k8s.io/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
+    "tlsroutes": "/apis/gateway.networking.k8s.io/v1",
+    "tcproutes": "/apis/gateway.networking.k8s.io/v1",
+    "udproutes": "/apis/gateway.networking.k8s.io/v1",
     "apisixroutes": "/apis/apisix.apache.org/v2",
     "apisixtlses": "/apis/apisix.apache.org/v2",
 }

@@ -112,6 +112,8 @@ class Router:
 
     def outcome(self, request: str) -> str:
         """The outcome of a request, both in the notation of a probe file."""
+        if request.split(" ", maxsplit=1)[0] in {"TCP", "UDP", "TLS"}:
+            return self._stream(request)
         head, port, name = _head(request)
         bind = port if self._policy.cluster is not None else self._policy.bind(port)
         listeners = list(self.snapshot.listeners.values())
@@ -133,6 +135,20 @@ class Router:
             compiled = next(route for handler, route in self._routes if handler is found.handler)
         assert compiled == law, f"{request}: the table says {compiled}, the law says {law}"
         return "404" if law is None else _action(law, head, port, "http" if name is None else "https")
+
+    def _stream(self, request: str) -> str:
+        """Of "TCP 9000", "UDP 53", or "TLS 443 a.example": a connection, a datagram, a handshake."""
+        protocol, port, *names = request.split(" ")
+        bind = int(port) if self._policy.cluster is not None else self._policy.bind(int(port))
+        place = bind + (ir.UDP_PLACES if protocol == "UDP" else 0)
+        law = spec.stream(list(self.snapshot.listeners.values()), self.snapshot.hosts, place, *names)
+        if law is None:
+            return "nothing"
+        assert isinstance(law.action, ir.Forward)
+        shares = [backend for backend in law.action.backends if backend.weight]
+        if not any(backend.cluster for backend in shares):
+            return "nowhere"
+        return f"forward {', '.join(_share(backend, len(shares)) for backend in shares)}"
 
     def _scope(self, bind: int, name: str) -> Choice | None:
         there = [one for one in self.snapshot.listeners.values() if one.bind == bind and one.protocol == "https"]

@@ -1,7 +1,7 @@
 """A client's TLS: below it the connection, above it the protocol that ALPN chose.
 
     HELLO → HANDSHAKE → OPEN → CLOSED
-    HELLO → (plain HTTP: the connection is handed over as it is)
+    HELLO → (plain HTTP, or a listener that passes TLS on: the connection is handed over as it is)
     anything → CLOSED                                the client left, a deadline passed, TLS failed
 
 The ClientHello is read before TLS begins, so that the handshake has the right context from its first byte: what is
@@ -20,6 +20,8 @@ from pygateway.dataplane.errors import PLAIN_HTTP
 from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.http1.server import ServerConnection
 from pygateway.dataplane.http2.server import Http2Connection
+from pygateway.dataplane.l4.destination import Destination
+from pygateway.dataplane.l4.relay import Relay
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.tls.clienthello import (
     HANDSHAKE as HANDSHAKE_RECORD,
@@ -60,10 +62,10 @@ _FAILURES: Final[dict[str, str]] = {
 """How a handshake ended, by OpenSSL's word for it; what is not here is "failed"."""
 
 
-Above = ServerConnection | Http2Connection
+Above = ServerConnection | Http2Connection | Relay
 
 
-def speak(protocol: str | None, ctx: Context, port: Port) -> Above:
+def speak(protocol: str | None, ctx: Context, port: Port) -> ServerConnection | Http2Connection:
     """The protocol above TLS, by what ALPN agreed on (`contexts.PROTOCOLS` is what is offered); None: no ALPN."""
     return Http2Connection(ctx, port) if protocol == "h2" else ServerConnection(ctx, port)
 
@@ -81,6 +83,8 @@ class TlsConnection(Accepted):
     _incoming: ssl.MemoryBIO | None
     _outgoing: ssl.MemoryBIO | None
     _scope: str
+    _stream: Destination | None
+    _name: str
     _paused: bool
     _waiting: bytes
     """Came while paused, or in the same read as what is being worked on."""
@@ -102,6 +106,8 @@ class TlsConnection(Accepted):
         self._incoming = None
         self._outgoing = None
         self._scope = ""
+        self._stream = None
+        self._name = ""
         self._paused = False
         self._waiting = b""
         self._at = 0
@@ -194,8 +200,11 @@ class TlsConnection(Accepted):
         table = self.port.tls
         choice = table.choose(hello.server_name) if table is not None else None
         if choice is None:
-            raise BadHello("unknown-name", UNRECOGNIZED_NAME)
-        if hello.protocols and not _OFFERED.intersection(hello.protocols):
+            raise BadHello("unknown-name", 0 if table is not None and table.silent else UNRECOGNIZED_NAME)
+        if choice.stream is not None:
+            if not self._may_stream(choice, choice.stream, hello.server_name):
+                return
+        elif hello.protocols and not _OFFERED.intersection(hello.protocols):
             # RFC 7301 section 3.2: else a client takes what it gets for the protocol that it asked for.
             raise BadHello("no-protocol", NO_APPLICATION_PROTOCOL)
         incoming = ssl.MemoryBIO()
@@ -209,13 +218,31 @@ class TlsConnection(Accepted):
         self._hello.data = b""
         self._shake()
 
+    def _may_stream(self, choice: Choice, stream: Destination, name: str) -> bool:
+        """Whether TLS is to end here. Where it is not it is passed on from its first byte; and where nothing could be
+        passed on the connection ends without a word of TLS (Gateway API: as if the backend had refused it)."""
+        transport = self._transport
+        if not choice.passed_on and not stream.leads_somewhere():
+            raise BadHello("no-backend", 0)
+        self._stream = stream
+        self._name = name
+        if not choice.passed_on or transport is None:
+            return True
+        self._end_handshake("passed-on")
+        self._transport = None
+        self.state = CLOSED
+        relay = Relay(self.ctx, self.port, stream, self._hello.data, name)
+        transport.set_protocol(cast(asyncio.Protocol, relay))
+        relay.connection_made(transport)
+        return False
+
     def _context(self, choice: Choice, name: str) -> ssl.SSLContext:
         contexts = self.ctx.contexts
         certificate = choice.certificate(name, contexts.certificates)
         if certificate is None:
-            raise BadHello("no-certificate", UNRECOGNIZED_NAME)
+            raise BadHello("no-certificate", UNRECOGNIZED_NAME if choice.stream is None else 0)
         try:
-            return contexts.get(certificate, choice.client, self.ctx.wheel.now)
+            return contexts.get(certificate, choice.client, self.ctx.wheel.now, choice.stream is None)
         except (OSError, KeyError, ValueError) as error:
             log.warning("certificate %s cannot be used: %s", certificate.name, error)
             raise BadHello("bad-certificate", INTERNAL_ERROR) from None
@@ -226,7 +253,8 @@ class TlsConnection(Accepted):
         if transport is None:
             return
         listed = len(self.port.table.groups) > 0
-        if not listed and not data[:1].isalpha():
+        table = self.port.tls
+        if not listed and (not data[:1].isalpha() or (table is not None and table.silent)):
             self._refuse("not-tls", 0)
             return
         self._end_handshake("plain")
@@ -283,7 +311,10 @@ class TlsConnection(Accepted):
             self.close()
             return
         self.state = OPEN
-        self._above = speak(tls.selected_alpn_protocol(), self.ctx, port)
+        if self._stream is not None:
+            self._above = Relay(self.ctx, port, self._stream, b"", self._name)
+        else:
+            self._above = speak(tls.selected_alpn_protocol(), self.ctx, port)
         self._above.connection_made(cast(asyncio.Transport, self))
         if self._incoming is not None and self._incoming.pending:
             self._read(SLICE)

@@ -19,6 +19,8 @@ _MOST_SESSIONS: Final = 2000
 _LOOK: Final = 256
 
 _Key = tuple[ir.Certificate, ir.Certificate | None, bool]
+_Place = tuple[int, int, bool, bool]
+"""The identities of both, whether the client's is required, and whether HTTP is offered."""
 
 
 class _Entry:
@@ -44,8 +46,8 @@ class Contexts:
 
     certificates: dict[str, ir.Certificate]
     _config: Config
-    _entries: dict[tuple[int, int, bool], _Entry]
-    _held: dict[tuple[int, int, bool], _Key]
+    _entries: dict[_Place, _Entry]
+    _held: dict[_Place, _Key]
 
     def __init__(self, config: Config) -> None:
         self.certificates = {}
@@ -63,14 +65,20 @@ class Contexts:
                 if held[0] is old or held[1] is old:
                     del self._entries[key], self._held[key]
 
-    def get(self, certificate: ir.Certificate, client: ir.ClientAuth | None, now: float) -> ssl.SSLContext:
-        """The context for a handshake. Raises ssl.SSLError or OSError: the TLS library does not take it."""
+    def get(
+        self, certificate: ir.Certificate, client: ir.ClientAuth | None, now: float, http: bool = True
+    ) -> ssl.SSLContext:
+        """The context for a handshake; without `http` no protocol is offered (ALPN). Raises ssl.SSLError or OSError:
+        the TLS library does not take it."""
         authorities = self.certificates[client.authorities] if client is not None else None
         required = client is not None and client.required
-        key = (id(certificate), id(authorities), required)  # `_held` keeps both alive
+        key = (id(certificate), id(authorities), required, http)  # `_held` keeps both alive
         entry = self._entries.pop(key, None)
         if entry is None or now - entry.since > self._config.tls_ticket_age or entry.is_full():
-            entry = _Entry(make_context(certificate, authorities, required, self._config), now)
+            context = make_context(certificate, authorities, required, self._config)
+            if http:
+                context.set_alpn_protocols(PROTOCOLS)
+            entry = _Entry(context, now)
             self._held[key] = (certificate, authorities, required)
         self._entries[key] = entry
         if len(self._entries) > self._config.max_tls_contexts:
@@ -82,7 +90,7 @@ class Contexts:
 def make_context(
     certificate: ir.Certificate, authorities: ir.Certificate | None, required: bool, config: Config
 ) -> ssl.SSLContext:
-    """`authorities` are those whose certificates clients may show; None: clients are not asked."""
+    """`authorities` are those whose certificates clients may show; None: clients are not asked. Offers no protocol."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if config.tls_min_version == "1.3" else ssl.TLSVersion.TLSv1_2
     context.set_ciphers(config.tls_ciphers)
@@ -92,7 +100,6 @@ def make_context(
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # all are good, and clients know what they do fast
     context.num_tickets = 1  # not two: each costs 3 % of a handshake, and clients use one more than once
-    context.set_alpn_protocols(PROTOCOLS)
     if authorities is not None:
         context.load_verify_locations(cadata=authorities.chain.decode("ascii"))
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
