@@ -17,6 +17,7 @@ from pygateway.resources.apisix import (
 )
 from pygateway.resources.core import EndpointSlice, Namespace, Node, Secret, Service
 from pygateway.resources.gateway import GROUP, VERSIONS, Gateway, GatewayClass, ReferenceGrant
+from pygateway.resources.grpcroute import GRPCRoute
 from pygateway.resources.ingress import Ingress, IngressClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP as OWN_GROUP
@@ -60,6 +61,7 @@ KINDS: Final = (
     KindInfo(GROUP, VERSIONS, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, VERSIONS, "Gateway", "gateways", Gateway, True, "gateways"),
     KindInfo(GROUP, VERSIONS, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
+    KindInfo(GROUP, ("v1",), "GRPCRoute", "grpcroutes", GRPCRoute, True, "grpc_routes"),
     KindInfo(GROUP, VERSIONS, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
     KindInfo("networking.k8s.io", ("v1",), "Ingress", "ingresses", Ingress, True, "ingresses"),
     KindInfo("networking.k8s.io", ("v1",), "IngressClass", "ingressclasses", IngressClass, False, "ingress_classes"),
@@ -116,6 +118,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
     http_routes: Mapping[str, HTTPRoute] = {}
+    grpc_routes: Mapping[str, GRPCRoute] = {}
     reference_grants: Mapping[str, ReferenceGrant] = {}
     ingresses: Mapping[str, Ingress] = {}
     ingress_classes: Mapping[str, IngressClass] = {}

@@ -14,7 +14,7 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.core import EndpointSlice, Service, SliceEndpoint, TargetRef
 from pygateway.resources.world import World
-from pygateway.translate.backends import port_of, protocol_of
+from pygateway.translate.backends import port_number, port_of, protocol_of
 from pygateway.translate.memo import same
 
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
@@ -90,7 +90,7 @@ class UpstreamsBuilder:
         updates: dict[str, ir.Cluster] = {}
         for key in services:
             for name in self._clusters_of.get(key, ()):
-                protocol = protocol_of(port_of(self._services[key], int(name.rpartition(":")[2])))
+                protocol = protocol_of(name, port_of(self._services[key], port_number(name)))
                 if clusters[name].protocol is not protocol:
                     updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol)
         if updates:
@@ -125,7 +125,7 @@ class UpstreamsBuilder:
         for key in services:
             for name in self._clusters_of.get(key, ()):
                 slices = self._by_service.get(key, {})
-                port = port_of(self._services[key], int(name.rpartition(":")[2]))
+                port = port_of(self._services[key], port_number(name))
                 found = ir.Endpoints(name, members([slices[one] for one in sorted(slices)], port.name if port else ""))
                 old = self._result.endpoints[name]
                 yield name, old if old == found else found

@@ -1,4 +1,4 @@
-"""Where HTTPRoutes meet: the virtual hosts of the Gateways' listeners."""
+"""Where HTTPRoutes and GRPCRoutes meet: the virtual hosts of the Gateways' listeners."""
 
 from collections.abc import Iterator, Mapping
 from operator import is_
@@ -9,9 +9,9 @@ from pygateway import ir
 from pygateway.resources.gateway import GROUP
 from pygateway.resources.meta import Ref
 from pygateway.translate.conflicts import losses, ordered
-from pygateway.translate.httproute import RouteResult
 from pygateway.translate.memo import same
 from pygateway.translate.result import Problem
+from pygateway.translate.routes import RouteResult
 
 _Parts = tuple[tuple[ir.Route, ...], ...]
 
@@ -34,11 +34,11 @@ class GatewayHostsBuilder:
     """Remembers each virtual host by the routes that it was made of."""
 
     def __init__(self) -> None:
-        self._routes: Mapping[str, RouteResult] | None = None
+        self._routes: Mapping[Ref, RouteResult] | None = None
         self._made: dict[str, _Host] = {}
         self._result = GatewayHosts({}, {}, {})
 
-    def build(self, routes: Mapping[str, RouteResult]) -> GatewayHosts:
+    def build(self, routes: Mapping[Ref, RouteResult]) -> GatewayHosts:
         """The very same value when `routes` is the same object."""
         if routes is self._routes:
             return self._result

@@ -20,7 +20,8 @@ from pygateway.translate.conditions import condition
 from pygateway.translate.result import Condition, Policy, Problem
 
 _LATER: Final = ("TLS", "TCP", "UDP")
-_ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}
+_HTTP_ROUTES: Final = ("HTTPRoute", "GRPCRoute")
+_ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {"HTTP": _HTTP_ROUTES, "HTTPS": _HTTP_ROUTES}
 """The kinds of routes that go with a protocol, of those that are supported."""
 _OVER_TLS: Final = frozenset(("HTTPS", "TLS"))
 _HAVE_HOSTNAMES: Final = frozenset(("HTTP", "HTTPS", "TLS"))

@@ -10,10 +10,10 @@ from pygateway.resources.gateway import GROUP, GatewayClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
 from pygateway.translate.gateways import Classes, class_status, gateway_status
-from pygateway.translate.httproute import RouteResult, with_notes
 from pygateway.translate.listeners import GatewayView
 from pygateway.translate.reach import Reach
 from pygateway.translate.result import Policy, Problem, RouteStatus, Status
+from pygateway.translate.routes import RouteResult, with_notes
 
 
 class Gateways(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ def classes(told: Told, found: Mapping[str, GatewayClass], ours: Classes) -> Non
             told.add(ref, None, (Problem("NotOurs", message, "spec.controllerName", note=True),))
 
 
-def attached(routes: Mapping[str, RouteResult]) -> Mapping[str, int]:
+def attached(routes: Mapping[Ref, RouteResult]) -> Mapping[str, int]:
     """The number of accepted routes by the key of the listener."""
     return Counter(listener for result in routes.values() for listener in result.attached)
 
@@ -70,16 +70,11 @@ def gateways(told: Told, found: Gateways, world: World, counts: Mapping[str, int
 
 
 def routes(
-    told: Told,
-    results: Mapping[str, RouteResult],
-    world: World,
-    losses: Mapping[Ref, tuple[Problem, ...]],
-    policy: Policy,
+    told: Told, results: Mapping[Ref, RouteResult], losses: Mapping[Ref, tuple[Problem, ...]], policy: Policy
 ) -> None:
-    """HTTPRoutes. One that loses requests to another stays accepted, and its status says so. In a cluster one that is
-    not ours is told that there shall be no entry of ours: there may be one from before."""
-    for key, result in results.items():
-        ref = _ref("HTTPRoute", world.http_routes[key].metadata)
+    """HTTPRoutes and GRPCRoutes. One that loses requests to another stays accepted, and its status says so. In a
+    cluster one that is not ours is told that there shall be no entry of ours: there may be one from before."""
+    for ref, result in results.items():
         lost, status = losses.get(ref, ()), result.status
         if lost and status is not None:
             status = with_notes(status, [str(problem) for problem in lost])

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
+from pygateway.resources.meta import Ref
 from pygateway.resources.parameters import ServiceParameters
-from pygateway.resources.routes import HTTPRoute
 from pygateway.resources.world import World
 from pygateway.translate import told
 from pygateway.translate.certificates import Certificates
@@ -17,13 +17,14 @@ from pygateway.translate.endpoints import UpstreamsBuilder
 from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
 from pygateway.translate.gateways import gateway_view
 from pygateway.translate.grants import by_namespace
-from pygateway.translate.httproute import RouteResult, translate_route
 from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
-from pygateway.translate.memo import Memo, Reads, Tables, same, settled
+from pygateway.translate.memo import Tables, same, settled
 from pygateway.translate.parameters import class_parameters
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
+from pygateway.translate.routekinds import RouteKinds
+from pygateway.translate.routes import RouteResult
 from pygateway.translate.unusable import unusable
 
 _PORT: Final = 80
@@ -46,7 +47,7 @@ class Translator:
         self._classes: dict[str, ServiceParameters | Problem] = {}
         self._standings = StandingBuilder(policy)
         self._standing = Standing()
-        self._routes: Memo[HTTPRoute, RouteResult] = Memo(self._route)
+        self._routes = RouteKinds(policy)
         self._gateway_hosts = GatewayHostsBuilder()
         self._default_hosts = DefaultHostsTranslator(policy)
         self._upstreams = UpstreamsBuilder()
@@ -61,7 +62,7 @@ class Translator:
         self._tables = tables = self._look_up(world)
         self._world = world
         self._standing = self._standings.build(world, tables.gateways)
-        routes = self._routes.run(world.http_routes, tables)
+        routes = self._routes.run(world, tables)
         gateway_hosts = self._gateway_hosts.build(routes)
         default_hosts = self._default_hosts.translate(world, tables)
         of_gateways = (world.gateway_classes, self._classes, tables.gateways, self._standing.reaches)
@@ -107,18 +108,15 @@ class Translator:
         fields = found.__struct_fields__
         return old if all(getattr(found, field) is getattr(old, field) for field in fields) else found
 
-    def _route(self, route: HTTPRoute, reads: Reads) -> RouteResult:
-        return translate_route(route, reads, self._policy)
-
     def _join(
-        self, world: World, routes: Mapping[str, RouteResult], ours: GatewayHosts, default: DefaultHosts
+        self, world: World, routes: Mapping[Ref, RouteResult], ours: GatewayHosts, default: DefaultHosts
     ) -> Translation:
         """Everything but clusters and endpoints."""
         everybody = told.Told(dict(default.statuses), {ref: list(some) for ref, some in default.problems.items()})
         told.classes(everybody, world.gateway_classes, self._classes)
         gateways = told.Gateways(self._tables.gateways, self._standing.reaches)
         told.gateways(everybody, gateways, world, told.attached(routes), self._policy)
-        told.routes(everybody, routes, world, ours.losses, self._policy)
+        told.routes(everybody, routes, ours.losses, self._policy)
         unusable(everybody, world, accepted_names(self._policy))
         listeners = {**self._gateway_listeners(ours), **self._default_listeners(default)}
         before = self._last

@@ -33,6 +33,7 @@ PLACES = {
     "gatewayclasses": "/apis/gateway.networking.k8s.io/v1",
     "gateways": "/apis/gateway.networking.k8s.io/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
+    "grpcroutes": "/apis/gateway.networking.k8s.io/v1",
     "apisixroutes": "/apis/apisix.apache.org/v2",
 }
 """Where the API has each kind that the stories ask for by name."""
