@@ -53,6 +53,8 @@ class Context:
     """Connections whose handshake is under way, the oldest first."""
     contexts: Contexts
     flags: Tally
+    calls: Tally
+    """gRPC calls by the name of their status, where it is seen."""
     stats: dict[tuple[str, str], RouteStats]
     draining: bool
     connections: int
@@ -71,6 +73,7 @@ class Context:
         self.shaking = {}
         self.contexts = Contexts(config)
         self.flags = Tally()
+        self.calls = Tally()
         self.stats = {}
         self.draining = False
         self.connections = 0

@@ -147,7 +147,7 @@ class Exchange(Stream):
         self._cluster = cluster
         self._filtered = handler.filters is not NO_FILTERS or share.filters is not NO_FILTERS
         if limits.request > 0.0:
-            self.deadline = self.ctx.wheel.now + limits.request
+            self.deadline = min(self.deadline, self.ctx.wheel.now + limits.request)
             self.server.watch_exchange(self.deadline)
         self._try(cluster, limits)
 
@@ -423,13 +423,13 @@ class Exchange(Stream):
         self._error = error
         if error.side == UPSTREAM and self._peer is None and self._cluster is not None and not self.attempts:
             self._cluster.failures.add(error.kind)
-        if self._responding:
-            self._finish()
-            self.server.abort()
-        else:
+        if not self._responding:
             self._responding = True
             self.status = error.status
             self.server.answer(error)
+        elif not self.server.end_call(error):
+            self._finish()
+            self.server.abort()
 
     # Ending.
 

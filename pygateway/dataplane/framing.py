@@ -71,7 +71,11 @@ class Downstream(Accepted):
         self.forwarding = forwarding
 
     def answer(self, error: ProxyError) -> None:
-        """An answer of the gateway's own, whole; nothing of another was sent yet."""
+        """An answer of the gateway's own, whole; nothing of another was sent yet. To a gRPC call it is a status."""
+        raise NotImplementedError
+
+    def end_call(self, error: ProxyError) -> bool:
+        """End an answer that has begun with the gRPC status of the error; False: it cannot, or is no call's."""
         raise NotImplementedError
 
     def answer_redirect(self, status: int, location: bytes) -> None:

@@ -10,11 +10,13 @@ from pygateway.translate.routes import RouteResult, translate_route
 from pygateway.translate.rules import Owner, Rule
 
 _KIND: Final = "GRPCRoute"
+_UNAVAILABLE: Final = 503
+"""To a client UNAVAILABLE, which is what backends that do not resolve are to answer (`GRPCRouteRule.backendRefs`)."""
 
 
 def translate(route: GRPCRoute, reads: Reads, policy: Policy) -> RouteResult:
     """The whole of one GRPCRoute."""
-    owner = Owner(_KIND, route.metadata, http2=True)
+    owner = Owner(_KIND, route.metadata, http2=True, unresolved=_UNAVAILABLE)
 
     def rules() -> list[Rule]:
         return [translate_rule(owner, index, rule, reads) for index, rule in enumerate(route.spec.rules)]

@@ -7,7 +7,8 @@
   API wants it); when all are, Accepted is False (UnsupportedValue, or IncompatibleFilters). Such a route still answers
   500, but counts as attached nowhere.
 - A route whose hostnames are not valid, or with a field that would attach it elsewhere, is refused whole.
-- A backendRef that does not resolve answers 500 for its share and makes ResolvedRefs False; Accepted stays.
+- A backendRef that does not resolve answers 500 for its share (503 in a GRPCRoute), and makes ResolvedRefs False;
+  Accepted stays.
 """
 
 from collections.abc import Callable, Iterator

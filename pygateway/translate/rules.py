@@ -21,11 +21,13 @@ _HEAVIEST: Final = 1_000_000
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The route that a rule is of. `http2`: it is spoken to its backends, whatever their Services say."""
+    """The route that a rule is of. `http2`: it is spoken to its backends, whatever their Services say. `unresolved` is
+    what those answer that cannot be found."""
 
     kind: str
     metadata: ObjectMeta
     http2: bool = False
+    unresolved: int = _BROKEN
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,13 +69,14 @@ def build(owner: Owner, index: int, rule: Parts, reads: Reads) -> Rule:
         refusals += [*own.problems, *backends.refusals]
         plans.append((number, matched, own, backends))
     refused = ir.Respond(_BROKEN, str(refusals[0])) if refusals else None
+    none = owner.unresolved
     name = rule.name or str(index)
     routes = tuple(
         ir.Route(
             name=f"{meta.namespace}_{meta.name}_{name}",
             origin=ir.Origin(owner.kind, meta.namespace, meta.name, name),
             match=matched.match,
-            action=refused or own.redirect or ir.Forward(backends.shares, rule.timeouts, status_if_none=_BROKEN),
+            action=refused or own.redirect or ir.Forward(backends.shares, rule.timeouts, status_if_none=none),
             filters=() if refused else own.applied,
             precedence=(*matched.rank, meta.creation_timestamp, f"{meta.namespace}/{meta.name}", index, number),
         )
@@ -100,7 +103,7 @@ def _backends(owner: Owner, rule: Parts, at: str, prefix: str | None, reads: Rea
         cluster = _cluster(owner, ref, place, reads)
         if isinstance(cluster, Problem):
             unresolved.append(cluster)
-            shares.append(ir.Backend("", max(ref.weight, 0), status=_BROKEN))
+            shares.append(ir.Backend("", max(ref.weight, 0), status=owner.unresolved))
         else:
             shares.append(ir.Backend(cluster, max(ref.weight, 0), own.applied))
     return _Backends(tuple(shares), tuple(refusals), tuple(unresolved))
