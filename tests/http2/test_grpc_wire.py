@@ -130,7 +130,7 @@ def test_the_smaller_one_counts(of_route: float, of_client: str, ends: float) ->
     test()
 
 
-@pytest.mark.parametrize("text", ["", "1", "S", "-1S", "1.5S", "123456789S", "1h", "١S", "1 S"])
+@pytest.mark.parametrize("text", ["", "1", "S", "-1S", "1.5S", "123456789S", "\N{ARABIC-INDIC DIGIT ONE}S", "1 S"])
 def test_what_is_no_timeout_is_passed_on_and_limits_nothing(text: str) -> None:
     assert grpc.timeout_of(_head(f"grpc-timeout: {text}")) < 0
 
