@@ -145,7 +145,7 @@ def _of_calls(place: int, first: ir.Route, second: ir.Route) -> str:
     """The places of a precedence that mean something else for GRPCRoutes (`pygateway.translate.grpcmatch`)."""
     if second.origin.kind != _CALLS:
         return f"a {_CALLS} comes before others whose path matches as well"
-    mine, other = -first.precedence[place], -second.precedence[place]
+    mine, other = -first.precedence[:2][place], -second.precedence[:2][place]
     base = 1 if place == 0 else 0
     return f"more characters of the {_PARTS[place]} come first: {mine - base} before {other - base}"
 
