@@ -73,7 +73,7 @@ def _requests(totals: Totals) -> Iterator[Metric]:
     )
     for flag, count in totals.flags.items():
         flags.add_metric([flag], count)
-    calls = CounterMetricFamily("pygateway_grpc_calls", "gRPC calls over HTTP/2 by their status.", labels=["status"])
+    calls = CounterMetricFamily("pygateway_grpc_calls", "gRPC calls by their status.", labels=["status"])
     for status, count in totals.calls.items():
         calls.add_metric([status], count)
     return iter((requests, durations, received, sent, flags, calls))
