@@ -41,6 +41,7 @@ class ProxyError:
 REASONS: Final[dict[int, str]] = {
     400: "Bad Request",
     404: "Not Found",
+    405: "Method Not Allowed",
     408: "Request Timeout",
     413: "Content Too Large",
     414: "URI Too Long",

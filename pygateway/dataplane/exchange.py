@@ -12,7 +12,6 @@ Whatever happens it ends once, in `_finish`, which counts and logs.
 from time import perf_counter
 from typing import Final, cast
 
-from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import (
     CLIENT_GONE,
@@ -30,6 +29,7 @@ from pygateway.dataplane.errors import (
 )
 from pygateway.dataplane.filters.rewrite import location
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, RequestOut, Stream, Upstream
+from pygateway.dataplane.grpcweb import GrpcWeb, WebCall
 from pygateway.dataplane.hopbyhop import keeps_id
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
@@ -49,12 +49,10 @@ NO_LINES: Final[list[bytes]] = []
 
 
 class Exchange(Stream):
-    """`deadline` is the whole request's, on the wheel's clock."""
+    """One request and its answer."""
 
     ctx: Context
     port: Port
-    server: Downstream
-    deadline: float = NEVER
     _route: CompiledRoute | None = None
     _handler: RouteHandler | None = None
     _limits: Limits | None = None
@@ -115,6 +113,8 @@ class Exchange(Stream):
             self._forward(handler)
         elif handler.kind == REDIRECT:
             self._redirect(handler)
+        elif handler.web is not None:
+            self._forward_web(handler, handler.web)
         elif handler.respond is not None:
             self.reason = handler.respond.reason
             self._fail(refused_rule(handler.respond.status))
@@ -127,6 +127,14 @@ class Exchange(Stream):
         self._responding = True
         to = location(redirect, self.head, self.port.scheme, self.port.declared)
         self.server.answer_redirect(redirect.status, to)
+
+    def _forward_web(self, handler: RouteHandler, web: GrpcWeb) -> None:
+        """A route that translates gRPC-Web."""
+        error = web.begin(self.ctx, self)
+        if error is not None:
+            self._fail(error)
+        elif not self.status:
+            self._forward(handler)
 
     # Forward: choose a backend, an endpoint, a connection.
 
@@ -198,7 +206,10 @@ class Exchange(Stream):
         if head.framed or self._filtered:
             request = RequestOut(head.method, head.path_query, head.authority, head.lines)
             self._frame(request, limits is not None and limits.websocket)
-            self._edit_request(request)
+            if self._filtered:
+                self._edit_request(request)
+                if isinstance(self.server, WebCall):
+                    self._upstream = upstream = self.server.request(request, upstream)
         else:
             # Nothing keeps it beyond this call, so requests that need nothing special share one.
             request = self.ctx.request_out
@@ -485,18 +496,3 @@ class Exchange(Stream):
             return self.ctx.route_stats("", self.port.table.listener_of(self.head))
         stats = self._handler.stats = self.ctx.route_stats(route.name, route.listener)
         return stats
-
-
-def refuse(ctx: Context, client: str, error: ProxyError) -> None:
-    """Count and log what never became a request: no head could be read from it."""
-    stats = ctx.route_stats("", "")
-    stats.count(error.status, 0.0, 0, 0)
-    ctx.flags.add(error.flag)
-    if ctx.log.enabled:
-        record = Record(RequestHead("", 1))
-        record.client = client
-        record.names = stats.names
-        record.status = error.status
-        record.flag = error.flag
-        record.reason = error.kind
-        ctx.log.write(record, 0, 0)

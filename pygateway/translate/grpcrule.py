@@ -11,7 +11,7 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.grpcroute import GRPCBackendRef, GRPCRouteFilter, GRPCRouteMatch, GRPCRouteRule
 from pygateway.resources.routes import HTTPBackendRef, HTTPRouteFilter
-from pygateway.translate import grpcmatch
+from pygateway.translate import grpcmatch, grpcweb
 from pygateway.translate.httpmatch import Matched
 from pygateway.translate.memo import Reads
 from pygateway.translate.result import Problem
@@ -22,15 +22,19 @@ _TIMEOUTS: Final = ir.Timeouts(idle=3600.0)
 """Streams may be silent for long, and how long a call may take is its client's to say (`grpc-timeout`)."""
 
 
-def translate_rule(owner: Owner, index: int, rule: GRPCRouteRule, reads: Reads) -> Rule:
-    """The rule at `spec.rules[index]`."""
+def translate_rule(
+    owner: Owner, index: int, rule: GRPCRouteRule, reads: Reads, refused: tuple[Problem, ...] = ()
+) -> Rule:
+    """The rule at `spec.rules[index]`; `refused` is what is wrong with all of them."""
     at = f"spec.rules[{index}]"
-    refusals = [*_unsupported(rule, at), *_foreign_filters(rule, at)]
+    refusals = [*refused, *_unsupported(rule, at), *_foreign_filters(rule, at)]
     matches: list[tuple[int, Matched]] = []
     for number, match in enumerate(rule.matches or (GRPCRouteMatch(),)):
         made = grpcmatch.translate(match, f"{at}.matches[{number}]")
         if isinstance(made, Matched):
             matches.append((number, made))
+            if owner.filters:
+                matches += [(number, one) for one in grpcweb.preflights(made)]
         else:
             refusals += made
     parts = Parts(

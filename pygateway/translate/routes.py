@@ -59,7 +59,7 @@ def translate_route(
         parts=tuple(_parts(served, tuple(one for rule in rules for one in rule.routes))),
         attached=_listeners(served) if accepted else (),
         status=RouteStatus(tuple(_status(parent, verdict, resolved, policy) for parent in parents)),
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys(problems)),
     )
 
 
@@ -116,7 +116,7 @@ def _listeners(served: list[Parent]) -> tuple[str, ...]:
 def _verdict(fault: Problem | None, rules: list[Rule], generation: int) -> tuple[Condition, ...]:
     """Accepted, and PartiallyInvalid where it applies, as far as the route itself decides."""
     refused = [rule for rule in rules if rule.refusals]
-    texts = [str(problem) for rule in refused for problem in rule.refusals]
+    texts = dict.fromkeys(str(problem) for rule in refused for problem in rule.refusals)
     if fault is not None:
         return (condition("Accepted", False, fault.reason, str(fault), generation),)
     if refused and len(refused) == len(rules):

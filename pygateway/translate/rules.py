@@ -28,6 +28,8 @@ class Owner(msgspec.Struct, frozen=True):
     metadata: ObjectMeta
     http2: bool = False
     unresolved: int = _BROKEN
+    filters: tuple[ir.Filter, ...] = ()
+    """Those that the object asks for, beside its rules."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +79,7 @@ def build(owner: Owner, index: int, rule: Parts, reads: Reads) -> Rule:
             origin=ir.Origin(owner.kind, meta.namespace, meta.name, name),
             match=matched.match,
             action=refused or own.redirect or ir.Forward(backends.shares, rule.timeouts, status_if_none=none),
-            filters=() if refused else own.applied,
+            filters=() if refused else own.applied + owner.filters,
             precedence=(*matched.rank, meta.creation_timestamp, f"{meta.namespace}/{meta.name}", index, number),
         )
         for number, matched, own, backends in plans

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import CLIENT_GONE, DOWNSTREAM, SEND_TIMEOUT, ProxyError, bad_request, body
-from pygateway.dataplane.exchange import Exchange, refuse
+from pygateway.dataplane.exchange import Exchange
 from pygateway.dataplane.grpc import is_type
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.errors import BadMessage
@@ -33,6 +33,7 @@ from pygateway.dataplane.http2.hpack import Field, static_table
 from pygateway.dataplane.http2.states import CLOSED
 from pygateway.dataplane.http2.stream import NO_TUNNEL, SWITCHED, Http2Stream
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.refusal import refuse
 from pygateway.dataplane.wheel import NEVER
 
 NOTICE: Final = 0.5
