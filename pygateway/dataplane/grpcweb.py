@@ -85,7 +85,7 @@ class WebCall(Downstream):
 
     text: bool
     _ctx: Context
-    _real: Downstream
+    _inner: Downstream
     _stream: Stream
     _kind: str
     _codec: str
@@ -97,7 +97,7 @@ class WebCall(Downstream):
         accept = (stream.head.header("accept") or "").lower()
         base, plus, codec = kind.partition("+")
         self._ctx = ctx
-        self._real = real
+        self._inner = real
         self._stream = stream
         self._kind = base
         self._codec = plus + codec
@@ -124,7 +124,7 @@ class WebCall(Downstream):
         head.lines = [line for line in head.lines if line[:27].lower() != b"access-control-allow-origin"]
         head.lines += [_ALLOW_ORIGIN, _EXPOSE]
         if not self._translated:
-            self._real.send_head(head, length, data, end)
+            self._inner.send_head(head, length, data, end)
             self._count()
             return
         kind = TEXT if self.text else WEB
@@ -133,18 +133,18 @@ class WebCall(Downstream):
         if end and not data:
             # Nothing but a status: its head says it, and there is no body.
             note(self._ctx, self._stream, said(lines))
-            self._stream.server = self._real
-            self._real.send_head(head, 0, b"", True)
+            self._stream.server = self._inner
+            self._inner.send_head(head, 0, b"", True)
             return
         head.content_length = -1
         head.length_line = b""
-        self._real.send_head(head, UNKNOWN_LENGTH, self._encoded(data), False)
+        self._inner.send_head(head, UNKNOWN_LENGTH, self._encoded(data), False)
         self._count()
         if end:
             self.send_end(NO_LINES)
 
     def send_data(self, data: bytes) -> None:
-        self._real.send_data(self._encoded(data) if self._translated else data)
+        self._inner.send_data(self._encoded(data) if self._translated else data)
         self._count()
 
     def send_end(self, trailers: list[bytes]) -> None:
@@ -152,15 +152,15 @@ class WebCall(Downstream):
             note(self._ctx, self._stream, said(trailers))
             self._end(trailers)
         else:
-            self._stream.server = self._real
-            self._real.send_end(trailers)
+            self._stream.server = self._inner
+            self._inner.send_end(trailers)
 
     def _end(self, trailers: list[bytes]) -> None:
         self._ended = True
         if trailers:
-            self._real.send_data(self._encoded(trailer_frame(trailers)))
-        self._stream.server = self._real
-        self._real.send_end(NO_LINES)
+            self._inner.send_data(self._encoded(trailer_frame(trailers)))
+        self._stream.server = self._inner
+        self._inner.send_end(NO_LINES)
 
     def _encoded(self, data: bytes) -> bytes:
         """Base64 of each piece by itself, padding and all, as the protocol allows: nothing is held back."""
@@ -172,8 +172,8 @@ class WebCall(Downstream):
         kind = TEXT if self.text else WEB
         head.lines = [b"Server: pygateway", f"Content-Type: {kind}{self._codec}".encode(), *status_lines(error)]
         head.lines += [_ALLOW_ORIGIN, _EXPOSE]
-        self._stream.server = self._real
-        self._real.send_head(head, 0, b"", True)
+        self._stream.server = self._inner
+        self._inner.send_head(head, 0, b"", True)
 
     def end_call(self, error: ProxyError) -> bool:
         if not self._translated or self._ended:
@@ -186,35 +186,35 @@ class WebCall(Downstream):
     # As it is.
 
     def answer_redirect(self, status: int, location: bytes) -> None:
-        self._real.answer_redirect(status, location)
+        self._inner.answer_redirect(status, location)
 
     def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
-        self._real.send_informational(status, reason, lines)
+        self._inner.send_informational(status, reason, lines)
 
     def send_switch(self, head: ResponseHead) -> None:
-        self._real.send_switch(head)
+        self._inner.send_switch(head)
 
     def send_tunnel_end(self) -> None:
-        self._real.send_tunnel_end()
+        self._inner.send_tunnel_end()
 
     def watch_exchange(self, deadline: float) -> None:
-        self._real.watch_exchange(deadline)
+        self._inner.watch_exchange(deadline)
 
     def close(self) -> None:
-        self._real.close()
+        self._inner.close()
 
     def abort(self) -> None:
-        self._real.abort()
+        self._inner.abort()
 
     def pause(self) -> None:
-        self._real.pause()
+        self._inner.pause()
 
     def resume(self) -> None:
-        self._real.resume()
+        self._inner.resume()
 
     def _count(self) -> None:
-        self.bytes_in = self._real.bytes_in
-        self.bytes_out = self._real.bytes_out
+        self.bytes_in = self._inner.bytes_in
+        self.bytes_out = self._inner.bytes_out
 
 
 def content_type(lines: list[bytes]) -> str | None:
@@ -264,12 +264,12 @@ class Base64:
 class WebUpstream(Upstream):
     """A backend, as the exchange of a request in base64 sees it."""
 
-    _real: Upstream
+    _inner: Upstream
     _stream: Stream | None
     _decoder: Base64
 
     def __init__(self, real: Upstream) -> None:
-        self._real = real
+        self._inner = real
         self._stream = None
         self._decoder = Base64()
 
@@ -283,7 +283,7 @@ class WebUpstream(Upstream):
         if end and not self._decoder.done():
             self._fail()
             return
-        self._real.send_request(stream, request, decoded, end)
+        self._inner.send_request(stream, request, decoded, end)
 
     def send_data(self, data: bytes) -> None:
         if self._stream is None:
@@ -294,13 +294,13 @@ class WebUpstream(Upstream):
             self._fail()
             return
         if decoded:
-            self._real.send_data(decoded)
+            self._inner.send_data(decoded)
 
     def send_end(self, trailers: list[bytes]) -> None:
         if self._stream is None:
             return
         if self._decoder.done():
-            self._real.send_end(trailers)
+            self._inner.send_end(trailers)
         else:
             self._fail()
 
@@ -312,17 +312,17 @@ class WebUpstream(Upstream):
             stream.on_client_error(_BAD_TEXT)
 
     def limit(self, idle: float, send: float, try_deadline: float) -> None:
-        self._real.limit(idle, send, try_deadline)
+        self._inner.limit(idle, send, try_deadline)
 
     def send_tunnel_end(self) -> None:
-        self._real.send_tunnel_end()
+        self._inner.send_tunnel_end()
 
     def cancel(self) -> None:
         self._stream = None
-        self._real.cancel()
+        self._inner.cancel()
 
     def pause(self) -> None:
-        self._real.pause()
+        self._inner.pause()
 
     def resume(self) -> None:
-        self._real.resume()
+        self._inner.resume()
