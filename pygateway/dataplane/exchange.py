@@ -20,6 +20,7 @@ from pygateway.dataplane.errors import (
     OVERLOAD,
     REQUEST_TIMEOUT,
     UPSTREAM,
+    UPSTREAM_CANCELLED,
     UPSTREAM_SILENT,
     ProxyError,
     bad_response,
@@ -361,7 +362,8 @@ class Exchange(Stream):
         self._opened = False
         if cluster is not None and peer is not None:
             cluster.failures.add(error.kind)
-            if not stale:  # closing a connection that nobody used is no sign of ill health
+            # Closing a connection that nobody used is no sign of ill health, nor is giving up one request of many.
+            if not stale and error is not UPSTREAM_CANCELLED:
                 cluster.outliers.failed(peer, cluster.members)
         self._let_go()
         limits = self._limits

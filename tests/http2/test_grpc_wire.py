@@ -198,6 +198,13 @@ async def test_a_backend_that_cancels() -> None:
         number, _ = await backend.request()
         await backend.say(frames.rst_stream(number, 8))
         assert await trailers_only(client, 1) == ("1", "Bad Gateway (upstream-cancelled)")
+        for _ in range(10):  # which does not count against its health
+            stream = number + 2
+            await client.say(call(stream, end=True))
+            number, _ = await backend.request()
+            await backend.say(frames.rst_stream(number, 8))
+            assert (await trailers_only(client, stream))[0] == "1"
+        assert g.plane.counters().clusters[0].ejections == 0
 
 
 @story
