@@ -89,6 +89,8 @@ class Record:
     attempts: int = 0
     flag: str = ""
     reason: str = ""
+    grpc_status: int = -1
+    """Where it is known and there is a reason; the log leaves it out otherwise."""
     request_id: bytes = b""
 
     def __init__(self, head: RequestHead) -> None:
@@ -114,7 +116,7 @@ def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     user_agent = agent.decode("latin-1")
     if QUOTE in agent or BACKSLASH in agent or TAB in agent or not agent.isascii():
         user_agent = _escaped(user_agent)
-    reason = encode_basestring_ascii(r.reason) if r.reason else NO_TEXT
+    reason = _reason(r) if r.reason else NO_TEXT
     micros = int(r.seconds * 1_000_000.0)  # `milliseconds`, written out: two calls fewer
     whole = micros // 1000
     duration_ms = f"{_NUMBERS[whole] if whole < 1000 else whole}.{_MILLIS[micros % 1000]}"
@@ -134,6 +136,11 @@ def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     )
 
 
+def _reason(r: Record) -> str:
+    text = encode_basestring_ascii(r.reason)
+    return text if r.grpc_status < 0 else f'{text},"grpc_status":{r.grpc_status}'
+
+
 def _escaped(text: str) -> str:
     return encode_basestring_ascii(text)[1:-1]
 
@@ -143,7 +150,7 @@ def text_line(stamp: str, r: Record) -> str:
     where = f"{r.route} {r.upstream}".strip() or "-"
     host = _escaped(r.head.authority.decode("latin-1"))
     target = _escaped(r.head.target[:LONGEST_TARGET])
-    why = f"  {r.flag} {r.reason}".rstrip()
+    why = f"  {r.flag} {r.reason}".rstrip() + (f" grpc-status={r.grpc_status}" if r.grpc_status > 0 else "")
     tries = f"  {r.attempts} tries" if r.attempts > 1 else ""
     return (
         f"{stamp[11:23]}  {r.status or '---'}  {r.head.method} {host}{target}  {milliseconds(r.seconds)} ms"

@@ -5,7 +5,8 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.filters.base import Filter
 from pygateway.dataplane.filters.headers import RequestHeaders, ResponseHeaders
 from pygateway.dataplane.filters.rewrite import UrlRewrite
-from pygateway.dataplane.route import FORWARD, NO_FILTERS, REDIRECT, RESPOND, Limits, RouteHandler, Share
+from pygateway.dataplane.grpcweb import GrpcWeb
+from pygateway.dataplane.route import FORWARD, NO_FILTERS, REDIRECT, RESPOND, WEB, Limits, RouteHandler, Share
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.routing.table import Handler
 
@@ -38,7 +39,9 @@ class RouteCompiler:
         """What to do when `route` takes a request."""
         action = route.action
         if isinstance(action, ir.Forward):
-            made = RouteHandler(FORWARD)
+            web = [each for each in route.filters if isinstance(each, ir.GrpcWeb)]
+            made = RouteHandler(WEB if web else FORWARD)
+            made.web = GrpcWeb(web[0]) if web else None
             made.limits = self._limits_of(action)
             backends = [backend for backend in action.backends if backend.weight > 0]
             if len(backends) == 1:
@@ -80,13 +83,13 @@ class RouteCompiler:
 
 
 def compile_filters(filters: tuple[ir.Filter, ...]) -> list[Filter]:
-    """In the order in which they apply to a request."""
+    """In the order in which they apply to a request. gRPC-Web is not among them: it is the exchange's business."""
     if not filters:
         return NO_FILTERS
-    return [_compile(each) for each in filters]
+    return [_compile(each) for each in filters if not isinstance(each, ir.GrpcWeb)]
 
 
-def _compile(each: ir.Filter) -> Filter:
+def _compile(each: ir.HeaderModifier | ir.Rewrite) -> Filter:
     if isinstance(each, ir.Rewrite):
         return UrlRewrite(each)
     return RequestHeaders(each) if each.side == "request" else ResponseHeaders(each)

@@ -54,6 +54,8 @@ class Context:
     """Connections whose handshake is under way, the oldest first."""
     contexts: Contexts
     flags: Tally
+    calls: Tally
+    """gRPC calls by the name of their status, where it is seen."""
     stats: dict[tuple[str, str], RouteStats]
     streams: dict[tuple[str, str], StreamStats]
     draining: bool
@@ -73,6 +75,7 @@ class Context:
         self.shaking = {}
         self.contexts = Contexts(config)
         self.flags = Tally()
+        self.calls = Tally()
         self.stats = {}
         self.streams = {}
         self.draining = False

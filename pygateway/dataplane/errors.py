@@ -41,6 +41,7 @@ class ProxyError:
 REASONS: Final[dict[int, str]] = {
     400: "Bad Request",
     404: "Not Found",
+    405: "Method Not Allowed",
     408: "Request Timeout",
     413: "Content Too Large",
     414: "URI Too Long",
@@ -77,6 +78,8 @@ UPSTREAM_SILENT: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMP
 """The same before a byte of the answer: on a kept connection the usual race with a backend that closes it."""
 UPSTREAM_REFUSED: Final = ProxyError("upstream-refused", UPSTREAM, 503, "UR", UNSENT)
 """HTTP/2: the backend says that it has not looked at the request (RFC 9113 section 8.7)."""
+UPSTREAM_CANCELLED: Final = ProxyError("upstream-cancelled", UPSTREAM, 502, "UR", IDEMPOTENT)
+"""HTTP/2: the backend wants no more of it (RFC 9113 section 7, CANCEL)."""
 TUNNEL_TIMEOUT: Final = ProxyError("tunnel-timeout", DOWNSTREAM, 0, "TI")
 STREAM_IDLE: Final = ProxyError("stream-idle", DOWNSTREAM, 0, "TI")
 DRAINED: Final = ProxyError("drained", INTERNAL, 0, "DR")

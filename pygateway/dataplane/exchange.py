@@ -12,7 +12,6 @@ Whatever happens it ends once, in `_finish`, which counts and logs.
 from time import perf_counter
 from typing import Final, cast
 
-from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import (
     CLIENT_GONE,
@@ -21,6 +20,7 @@ from pygateway.dataplane.errors import (
     OVERLOAD,
     REQUEST_TIMEOUT,
     UPSTREAM,
+    UPSTREAM_CANCELLED,
     UPSTREAM_SILENT,
     ProxyError,
     bad_response,
@@ -30,6 +30,7 @@ from pygateway.dataplane.errors import (
 )
 from pygateway.dataplane.filters.rewrite import location
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, RequestOut, Stream, Upstream
+from pygateway.dataplane.grpcweb import GrpcWeb, WebCall
 from pygateway.dataplane.hopbyhop import keeps_id
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
@@ -49,12 +50,10 @@ NO_LINES: Final[list[bytes]] = []
 
 
 class Exchange(Stream):
-    """`deadline` is the whole request's, on the wheel's clock."""
+    """One request and its answer."""
 
     ctx: Context
     port: Port
-    server: Downstream
-    deadline: float = NEVER
     _route: CompiledRoute | None = None
     _handler: RouteHandler | None = None
     _limits: Limits | None = None
@@ -115,6 +114,8 @@ class Exchange(Stream):
             self._forward(handler)
         elif handler.kind == REDIRECT:
             self._redirect(handler)
+        elif handler.web is not None:
+            self._forward_web(handler, handler.web)
         elif handler.respond is not None:
             self.reason = handler.respond.reason
             self._fail(refused_rule(handler.respond.status))
@@ -127,6 +128,14 @@ class Exchange(Stream):
         self._responding = True
         to = location(redirect, self.head, self.port.scheme, self.port.declared)
         self.server.answer_redirect(redirect.status, to)
+
+    def _forward_web(self, handler: RouteHandler, web: GrpcWeb) -> None:
+        """A route that translates gRPC-Web."""
+        error = web.begin(self.ctx, self)
+        if error is not None:
+            self._fail(error)
+        elif not self.status:
+            self._forward(handler)
 
     # Forward: choose a backend, an endpoint, a connection.
 
@@ -147,7 +156,7 @@ class Exchange(Stream):
         self._cluster = cluster
         self._filtered = handler.filters is not NO_FILTERS or share.filters is not NO_FILTERS
         if limits.request > 0.0:
-            self.deadline = self.ctx.wheel.now + limits.request
+            self.deadline = min(self.deadline, self.ctx.wheel.now + limits.request)
             self.server.watch_exchange(self.deadline)
         self._try(cluster, limits)
 
@@ -198,7 +207,10 @@ class Exchange(Stream):
         if head.framed or self._filtered:
             request = RequestOut(head.method, head.path_query, head.authority, head.lines)
             self._frame(request, limits is not None and limits.websocket)
-            self._edit_request(request)
+            if self._filtered:
+                self._edit_request(request)
+                if isinstance(self.server, WebCall):
+                    self._upstream = upstream = self.server.request(request, upstream)
         else:
             # Nothing keeps it beyond this call, so requests that need nothing special share one.
             request = self.ctx.request_out
@@ -350,7 +362,8 @@ class Exchange(Stream):
         self._opened = False
         if cluster is not None and peer is not None:
             cluster.failures.add(error.kind)
-            if not stale:  # closing a connection that nobody used is no sign of ill health
+            # Closing a connection that nobody used is no sign of ill health, nor is giving up one request of many.
+            if not stale and error is not UPSTREAM_CANCELLED:
                 cluster.outliers.failed(peer, cluster.members)
         self._let_go()
         limits = self._limits
@@ -423,13 +436,13 @@ class Exchange(Stream):
         self._error = error
         if error.side == UPSTREAM and self._peer is None and self._cluster is not None and not self.attempts:
             self._cluster.failures.add(error.kind)
-        if self._responding:
-            self._finish()
-            self.server.abort()
-        else:
+        if not self._responding:
             self._responding = True
             self.status = error.status
             self.server.answer(error)
+        elif not self.server.end_call(error):
+            self._finish()
+            self.server.abort()
 
     # Ending.
 
@@ -485,18 +498,3 @@ class Exchange(Stream):
             return self.ctx.route_stats("", self.port.table.listener_of(self.head))
         stats = self._handler.stats = self.ctx.route_stats(route.name, route.listener)
         return stats
-
-
-def refuse(ctx: Context, client: str, error: ProxyError) -> None:
-    """Count and log what never became a request: no head could be read from it."""
-    stats = ctx.route_stats("", "")
-    stats.count(error.status, 0.0, 0, 0)
-    ctx.flags.add(error.flag)
-    if ctx.log.enabled:
-        record = Record(RequestHead("", 1))
-        record.client = client
-        record.names = stats.names
-        record.status = error.status
-        record.flag = error.flag
-        record.reason = error.kind
-        ctx.log.write(record, 0, 0)

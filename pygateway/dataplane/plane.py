@@ -205,6 +205,7 @@ class DataPlane:
             self._slot, self._generation, self._apply_seconds, ctx.connections, ctx.accepted, routes, clusters,
             dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost, dict(ctx.handshakes.counts),
             [one.counters() for one in ctx.streams.values() if one.used()],
+            dict(ctx.calls.counts),
         )  # fmt: skip
 
     def _take_rest(self, acceptor: Acceptor) -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from pygateway import ir
 from pygateway.dataplane.filters.base import Filter
+from pygateway.dataplane.grpcweb import GrpcWeb
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.routing.table import Handler
@@ -11,6 +12,8 @@ from pygateway.routing.table import Handler
 FORWARD: Final = 0
 REDIRECT: Final = 1
 RESPOND: Final = 2
+WEB: Final = 3
+"""Forward, and translate gRPC-Web."""
 
 NO_FILTERS: Final[list[Filter]] = []
 
@@ -67,6 +70,7 @@ class RouteHandler(Handler):
     filters: list[Filter]
     redirect: ir.Redirect | None
     respond: ir.Respond | None
+    web: GrpcWeb | None
     stats: RouteStats | None
 
     def __init__(self, kind: int) -> None:
@@ -78,6 +82,7 @@ class RouteHandler(Handler):
         self.filters = NO_FILTERS
         self.redirect = None
         self.respond = None
+        self.web = None
         self.stats = None
 
     def choose(self) -> Share | None:

@@ -14,6 +14,7 @@ from pygateway.ir.cluster import Endpoints as Endpoints
 from pygateway.ir.cluster import PassiveHealth as PassiveHealth
 from pygateway.ir.cluster import Protocol as Protocol
 from pygateway.ir.filters import Filter as Filter
+from pygateway.ir.filters import GrpcWeb as GrpcWeb
 from pygateway.ir.filters import HeaderModifier as HeaderModifier
 from pygateway.ir.filters import Rewrite as Rewrite
 from pygateway.ir.match import Match as Match

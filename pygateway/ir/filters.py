@@ -25,4 +25,12 @@ class Rewrite(msgspec.Struct, frozen=True, array_like=True, tag="rewrite"):
     matched: str = ""
 
 
-Filter = HeaderModifier | Rewrite
+class GrpcWeb(msgspec.Struct, frozen=True, array_like=True, tag="grpc-web"):
+    """Calls of gRPC-Web become calls of gRPC, of a rule only; the browsers' preflight is answered with `allow_headers`.
+    `strict`: every other request is refused, else it goes on as it is."""
+
+    allow_headers: str = "content-type,x-grpc-web,x-user-agent"
+    strict: bool = False
+
+
+Filter = HeaderModifier | Rewrite | GrpcWeb

@@ -87,7 +87,8 @@ class Route(msgspec.Struct, frozen=True, array_like=True):
     (`pygateway.routing.spec`): the SMALLER tuple wins. Each source fills it in its own way; every element is an int or
     a str, and tuples of one virtual host are comparable: the layout is
     (priority, -methods, -headers, -queries, created, "namespace/name", rule index, match index), where a source puts 0
-    in the places it does not use, and `created` is RFC 3339 text, or "" when unknown.
+    in the places it does not use, and `created` is RFC 3339 text, or "" when unknown. GRPCRoutes have in the first two
+    the characters of the service and those of the method, as -1 - n and -n.
     """
 
     name: str

@@ -54,7 +54,7 @@ class StreamCounters(msgspec.Struct, array_like=True):
 class WorkerCounters(msgspec.Struct, array_like=True):
     """Everything one worker has counted since it started. `limits` counts refusals by the name of the limit, `flags`
     answers made here by the access log's reason, `log_lost` access log lines that a stalled reader cost, `handshakes`
-    those of TLS by how they ended."""
+    those of TLS by how they ended, `calls` those of gRPC by the name of their status."""
 
     slot: int
     generation: int
@@ -68,3 +68,4 @@ class WorkerCounters(msgspec.Struct, array_like=True):
     log_lost: int
     handshakes: dict[str, int] = {}
     streams: list[StreamCounters] = []
+    calls: dict[str, int] = {}

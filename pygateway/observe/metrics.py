@@ -74,7 +74,10 @@ def _requests(totals: Totals) -> Iterator[Metric]:
     )
     for flag, count in totals.flags.items():
         flags.add_metric([flag], count)
-    return iter((requests, durations, received, sent, flags))
+    calls = CounterMetricFamily("pygateway_grpc_calls", "gRPC calls by their status.", labels=["status"])
+    for status, count in totals.calls.items():
+        calls.add_metric([status], count)
+    return iter((requests, durations, received, sent, flags, calls))
 
 
 def _connections(totals: Totals) -> Iterator[Metric]:

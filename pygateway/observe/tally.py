@@ -29,6 +29,7 @@ class Totals:
         self.flags: dict[str, int] = {}
         self.handshakes: dict[str, int] = {}
         self.streams: dict[tuple[str, str], StreamCounters] = {}
+        self.calls: dict[str, int] = {}
 
     def add(self, one: WorkerCounters, *, living: bool) -> None:
         """Add what one worker counted."""
@@ -43,6 +44,7 @@ class Totals:
         _add_up(self.handshakes, one.handshakes)
         for stream in one.streams:
             self._add_stream(stream, living=living)
+        _add_up(self.calls, one.calls)
         if living:
             self.connections += one.connections
             self.apply_seconds = max(self.apply_seconds, one.apply_seconds)
@@ -60,6 +62,7 @@ class Totals:
         _add_up(self.limits, other.limits)
         _add_up(self.flags, other.flags)
         _add_up(self.handshakes, other.handshakes)
+        _add_up(self.calls, other.calls)
 
     def only(self, routes: Container[str], clusters: Container[str]) -> "Totals":
         """Without what is no longer configured. It is left out, not forgotten: a route that comes back counts on."""

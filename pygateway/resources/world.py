@@ -17,6 +17,7 @@ from pygateway.resources.apisix import (
 )
 from pygateway.resources.core import EndpointSlice, Namespace, Node, Secret, Service
 from pygateway.resources.gateway import GROUP, VERSIONS, Gateway, GatewayClass, ReferenceGrant
+from pygateway.resources.grpcroute import GRPCRoute
 from pygateway.resources.ingress import Ingress, IngressClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP as OWN_GROUP
@@ -62,6 +63,7 @@ KINDS: Final = (
     KindInfo(GROUP, VERSIONS, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, VERSIONS, "Gateway", "gateways", Gateway, True, "gateways"),
     KindInfo(GROUP, VERSIONS, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
+    KindInfo(GROUP, ("v1",), "GRPCRoute", "grpcroutes", GRPCRoute, True, "grpc_routes"),
     KindInfo(GROUP, TLS_VERSIONS, "TLSRoute", "tlsroutes", TLSRoute, True, "tls_routes"),
     KindInfo(GROUP, STREAM_VERSIONS, "TCPRoute", "tcproutes", TCPRoute, True, "tcp_routes"),
     KindInfo(GROUP, STREAM_VERSIONS, "UDPRoute", "udproutes", UDPRoute, True, "udp_routes"),
@@ -121,6 +123,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
     http_routes: Mapping[str, HTTPRoute] = {}
+    grpc_routes: Mapping[str, GRPCRoute] = {}
     tls_routes: Mapping[str, TLSRoute] = {}
     tcp_routes: Mapping[str, TCPRoute] = {}
     udp_routes: Mapping[str, UDPRoute] = {}

@@ -14,6 +14,7 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.apisix import ApisixRoute, Authentication, HTTPRule, Plugin, RouteTimeout
 from pygateway.resources.meta import ObjectMeta
+from pygateway.translate import grpcweb
 from pygateway.translate.apisixbackends import Shares, shares
 from pygateway.translate.apisixmatch import Claim, claim
 from pygateway.translate.durations import seconds
@@ -67,6 +68,10 @@ def _rule(one: _Rule, shares: Shares) -> Routes:
     wanted = claim(one.rule.match, f"{one.at}.match")
     if not isinstance(wanted, Claim):
         return Routes((), (*wanted, *refusals, *shares.faults))
+    web = grpcweb.of_plugins(one.rule.plugins, tuple(path.match for path in wanted.paths), one.at)
+    if isinstance(web, Problem):
+        refusals.append(web)
+        web = None
     action: ir.Action
     if refusals:
         action = ir.Respond(UNRESOLVED, f"{refusals[0].at}: {refusals[0].message}")
@@ -78,6 +83,8 @@ def _rule(one: _Rule, shares: Shares) -> Routes:
             status_if_none=UNRESOLVED,
         )
     placed = tuple(_placed(one, wanted, predicates, action))
+    if web is not None and not refusals:
+        placed = tuple(_translating(each, web) for each in placed)
     return Routes(placed, (*refusals, *shares.faults))
 
 
@@ -95,6 +102,11 @@ def _placed(one: _Rule, wanted: Claim, predicates: tuple[ir.Predicate, ...], act
         route = ir.Route(name, origin, match, action, precedence=precedence)
         for hostname in wanted.hosts:
             yield Placed(hostname, route)
+
+
+def _translating(placed: Placed, web: ir.GrpcWeb) -> Placed:
+    route = msgspec.structs.replace(placed.route, filters=grpcweb.filters(web, placed.route.match.path))
+    return msgspec.structs.replace(placed, route=route)
 
 
 def _priority(rule: HTTPRule) -> int:
@@ -144,7 +156,7 @@ def _guards(rule: HTTPRule, at: str) -> Iterator[Problem]:
 
 
 def _plugin(plugin: Plugin, at: str) -> Iterator[Problem]:
-    if plugin.enable is not False:
+    if plugin.enable is not False and plugin.name != grpcweb.PLUGIN:
         yield _unsupported(f"plugin {plugin.name}" if plugin.name else "a plugin without a name", at)
 
 

@@ -12,6 +12,9 @@ _H2C: Final = frozenset(("kubernetes.io/h2c", "h2c", "grpc"))
 _FOREIGN: Final = frozenset(("kubernetes.io/wss", "http2", "h2", "grpcs", "https", "wss", "tls"))
 """What is neither HTTP/1.1 nor HTTP/2 in clear text, or may not be."""
 _UDP: Final = "/udp"
+_OVER_TLS: Final = _FOREIGN - {"http2"}
+_HTTP2: Final = "+h2c"
+"""What the names of clusters end in where the route, not the Service, wants HTTP/2."""
 
 
 def resolve(
@@ -23,19 +26,51 @@ def resolve(
     reasons BackendNotFound, InvalidKind and UnsupportedProtocol (Gateway API, condition ResolvedRefs) and lies at field
     path `at`.
     """
+    chosen = _find(lookup, namespace, service, port, at)
+    if isinstance(chosen, ServicePort) and _protocol(chosen) in _FOREIGN:
+        return _foreign(chosen, f"{namespace}/{service}", at)
+    return chosen if isinstance(chosen, Problem) else f"{namespace}/{service}:{chosen.port}"
+
+
+def resolve_http2(
+    lookup: Callable[[str], Service | None], namespace: str, service: str, port: int | str, at: str = ""
+) -> str | Problem:
+    """The same for who speaks HTTP/2 in clear text whatever the port's appProtocol says, as long as that is not TLS.
+    Where the port says otherwise it is another cluster: "<namespace>/<service>:<port number>+h2c"."""
+    chosen = _find(lookup, namespace, service, port, at)
+    if isinstance(chosen, Problem):
+        return chosen
+    if _protocol(chosen) in _OVER_TLS:
+        return _foreign(chosen, f"{namespace}/{service}", at)
+    suffix = "" if _protocol(chosen) in _H2C else _HTTP2
+    return f"{namespace}/{service}:{chosen.port}{suffix}"
+
+
+def _find(
+    lookup: Callable[[str], Service | None],
+    namespace: str,
+    service: str,
+    port: int | str,
+    at: str,
+    transport: str = "TCP",
+) -> ServicePort | Problem:
     found = lookup(f"{namespace}/{service}")
     if found is None:
         return Problem("BackendNotFound", f"Service {namespace}/{service} does not exist", at)
     if found.spec.type == "ExternalName":
         message = f"Service {namespace}/{service} is of type ExternalName, which is not supported yet"
         return Problem("InvalidKind", message, at)
-    chosen = port_of(found, port)
-    if chosen is None:
-        return Problem("BackendNotFound", f"Service {namespace}/{service} has no TCP port {port}", at)
-    if (chosen.app_protocol or "").lower() in _FOREIGN:
-        message = f"appProtocol {chosen.app_protocol} of Service {namespace}/{service} is not supported yet"
-        return Problem("UnsupportedProtocol", message, at)
-    return f"{namespace}/{service}:{chosen.port}"
+    chosen = port_of(found, port, transport)
+    return chosen or Problem("BackendNotFound", f"Service {namespace}/{service} has no {transport} port {port}", at)
+
+
+def _protocol(port: ServicePort) -> str:
+    return (port.app_protocol or "").lower()
+
+
+def _foreign(port: ServicePort, service: str, at: str) -> Problem:
+    message = f"appProtocol {port.app_protocol} of Service {service} is not supported yet"
+    return Problem("UnsupportedProtocol", message, at)
 
 
 def resolve_stream(
@@ -43,22 +78,18 @@ def resolve_stream(
 ) -> str | Problem:
     """The name of the cluster behind a port of the Service `key` ("namespace/name") for what is passed on as it comes:
     as above, with "/udp" after it where `transport` is UDP. What is spoken there does not matter."""
-    found = lookup(key)
-    if found is None:
-        return Problem("BackendNotFound", f"Service {key} does not exist", at)
-    if found.spec.type == "ExternalName":
-        return Problem("InvalidKind", f"Service {key} is of type ExternalName, which is not supported yet", at)
-    chosen = port_of(found, port, transport)
-    if chosen is None:
-        return Problem("BackendNotFound", f"Service {key} has no {transport} port {port}", at)
+    namespace, _, name = key.partition("/")
+    chosen = _find(lookup, namespace, name, port, at, transport)
+    if isinstance(chosen, Problem):
+        return chosen
     return f"{key}:{chosen.port}{_UDP if transport == 'UDP' else ''}"
 
 
 def place_of(cluster: str) -> tuple[str, int, str]:
     """The Service ("namespace/name"), port number and transport that the name of a cluster says."""
-    name = cluster.removesuffix(_UDP)
-    key, _, port = name.rpartition(":")
-    return key, int(port), "TCP" if name == cluster else "UDP"
+    key, _, port = cluster.rpartition(":")
+    transport = "UDP" if port.endswith(_UDP) else "TCP"
+    return key, int(port.removesuffix(_UDP).removesuffix(_HTTP2)), transport
 
 
 def port_of(service: Service, port: int | str, transport: str = "TCP") -> ServicePort | None:
@@ -69,7 +100,7 @@ def port_of(service: Service, port: int | str, transport: str = "TCP") -> Servic
     return None
 
 
-def protocol_of(port: ServicePort | None) -> ir.Protocol:
-    """What is spoken behind a Service port."""
-    named = port is not None and (port.app_protocol or "").lower() in _H2C
-    return ir.Protocol.H2C if named else ir.Protocol.HTTP1
+def protocol_of(cluster: str, port: ServicePort | None) -> ir.Protocol:
+    """What is spoken in a cluster of this name, behind this Service port."""
+    wanted = cluster.endswith(_HTTP2) or (port is not None and _protocol(port) in _H2C)
+    return ir.Protocol.H2C if wanted else ir.Protocol.HTTP1

@@ -90,7 +90,7 @@ class UpstreamsBuilder:
         updates: dict[str, ir.Cluster] = {}
         for key in services:
             for name in self._clusters_of.get(key, ()):
-                protocol = protocol_of(_port(self._services[key], name))
+                protocol = protocol_of(name, _port(self._services[key], name))
                 if clusters[name].protocol is not protocol:
                     updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol)
         if updates:

@@ -10,9 +10,9 @@ from pygateway import ir
 from pygateway.resources.gateway import GROUP
 from pygateway.resources.meta import Ref
 from pygateway.translate.conflicts import losses, ordered
-from pygateway.translate.httproute import RouteResult
 from pygateway.translate.memo import same
 from pygateway.translate.result import Problem
+from pygateway.translate.routes import RouteResult
 
 _Parts = tuple[tuple[ir.Route, ...], ...]
 _STREAMS: Final = {"TLSRoute": "connections", "TCPRoute": "connections", "UDPRoute": "datagrams"}

@@ -27,6 +27,7 @@ from pygateway.translate.result import (
 
 SUPPORTED_FEATURES: Final = tuple(
     sorted((
+        "GRPCRoute", "GRPCRouteNamedRouteRule",
         "Gateway", "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests",
         "GatewayPort8080", "HTTPRoute", "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode",

@@ -19,9 +19,10 @@ from pygateway.translate.certificates import INVALID, Certificates
 from pygateway.translate.conditions import condition
 from pygateway.translate.result import Condition, Policy, Problem
 
+_HTTP_ROUTES: Final = ("HTTPRoute", "GRPCRoute")
 _ROUTE_KINDS: Final[dict[str, tuple[str, ...]]] = {
-    "HTTP": ("HTTPRoute",),
-    "HTTPS": ("HTTPRoute",),
+    "HTTP": _HTTP_ROUTES,
+    "HTTPS": _HTTP_ROUTES,
     "TLS": ("TLSRoute",),
     "TCP": ("TCPRoute",),
     "UDP": ("UDPRoute",),

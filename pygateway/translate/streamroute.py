@@ -19,11 +19,18 @@ from pygateway.resources.streamroutes import BackendRef, StreamRouteRule, TCPRou
 from pygateway.translate import hostnames
 from pygateway.translate.attach import Claimant
 from pygateway.translate.backends import resolve_stream
-from pygateway.translate.conditions import condition, joined
+from pygateway.translate.conditions import condition
 from pygateway.translate.grants import Referrer, permitted
-from pygateway.translate.httproute import RouteResult, listeners_of, parent_status, parents_of, parts_of
 from pygateway.translate.memo import Reads
 from pygateway.translate.result import Condition, Policy, Problem, RouteStatus
+from pygateway.translate.routes import (
+    RouteResult,
+    listeners_of,
+    parent_status,
+    parents_of,
+    parts_of,
+    resolved_refs,
+)
 
 StreamRoute = TLSRoute | TCPRoute | UDPRoute
 
@@ -42,7 +49,7 @@ class _Rule(msgspec.Struct, frozen=True):
     unresolved: tuple[Problem, ...]
 
 
-def translate_stream_route(route: StreamRoute, reads: Reads, policy: Policy) -> RouteResult:
+def translate(route: StreamRoute, reads: Reads, policy: Policy) -> RouteResult:
     """The whole of one route."""
     meta = route.metadata
     names = route.spec.hostnames if isinstance(route, TLSRoute) else ()
@@ -56,7 +63,7 @@ def translate_stream_route(route: StreamRoute, reads: Reads, policy: Policy) -> 
     problems += [one for one in (fault, *(parent.refused for parent in parents)) if one is not None]
     served = [] if fault is not None else [parent for parent in parents if parent.refused is None]
     verdict = (_verdict(fault, meta.generation),)
-    resolved = _resolved(unresolved, meta.generation)
+    resolved = resolved_refs(unresolved, meta.generation)
     return RouteResult(
         parts=tuple(parts_of(served, tuple(rule.route for rule in rules))),
         attached=listeners_of(served),
@@ -132,9 +139,3 @@ def _verdict(fault: Problem | None, generation: int) -> Condition:
     if fault is not None:
         return condition("Accepted", False, fault.reason, str(fault), generation)
     return condition("Accepted", True, "Accepted", "The route is attached", generation)
-
-
-def _resolved(unresolved: list[Problem], generation: int) -> Condition:
-    if not unresolved:
-        return condition("ResolvedRefs", True, "ResolvedRefs", "All references resolve", generation)
-    return condition("ResolvedRefs", False, unresolved[0].reason, joined(map(str, unresolved)), generation)

@@ -10,10 +10,10 @@ from pygateway.resources.gateway import GROUP, GatewayClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
 from pygateway.translate.gateways import Classes, class_status, gateway_status
-from pygateway.translate.httproute import RouteResult, with_notes
 from pygateway.translate.listeners import GatewayView
 from pygateway.translate.reach import Reach
 from pygateway.translate.result import Policy, Problem, RouteStatus, Status
+from pygateway.translate.routes import RouteResult, with_notes
 
 
 class Gateways(msgspec.Struct, frozen=True):
@@ -70,10 +70,7 @@ def gateways(told: Told, found: Gateways, world: World, counts: Mapping[str, int
 
 
 def routes(
-    told: Told,
-    results: Mapping[Ref, RouteResult],
-    losses: Mapping[Ref, tuple[Problem, ...]],
-    policy: Policy,
+    told: Told, results: Mapping[Ref, RouteResult], losses: Mapping[Ref, tuple[Problem, ...]], policy: Policy
 ) -> None:
     """Routes of Gateways. One that loses requests to another stays accepted, and its status says so. In a cluster one
     that is not ours is told that there shall be no entry of ours: there may be one from before."""

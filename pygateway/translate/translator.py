@@ -15,16 +15,16 @@ from pygateway.translate.certificates import Certificates
 from pygateway.translate.defaulthosts import LISTENER, SECURE, DefaultHosts, DefaultHostsTranslator
 from pygateway.translate.endpoints import UpstreamsBuilder
 from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
-from pygateway.translate.gatewayroutes import GatewayRoutes
 from pygateway.translate.gateways import gateway_view
 from pygateway.translate.grants import by_namespace
-from pygateway.translate.httproute import RouteResult
 from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
 from pygateway.translate.memo import Tables, same, settled
 from pygateway.translate.parameters import class_parameters
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
+from pygateway.translate.routekinds import RouteKinds
+from pygateway.translate.routes import RouteResult
 from pygateway.translate.unusable import unusable
 
 _PORT: Final = 80
@@ -47,7 +47,7 @@ class Translator:
         self._classes: dict[str, ServiceParameters | Problem] = {}
         self._standings = StandingBuilder(policy)
         self._standing = Standing()
-        self._routes = GatewayRoutes(policy)
+        self._routes = RouteKinds(policy)
         self._gateway_hosts = GatewayHostsBuilder()
         self._default_hosts = DefaultHostsTranslator(policy)
         self._upstreams = UpstreamsBuilder()

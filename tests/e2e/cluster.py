@@ -36,6 +36,7 @@ PLACES = {
     "tlsroutes": "/apis/gateway.networking.k8s.io/v1",
     "tcproutes": "/apis/gateway.networking.k8s.io/v1",
     "udproutes": "/apis/gateway.networking.k8s.io/v1",
+    "grpcroutes": "/apis/gateway.networking.k8s.io/v1",
     "apisixroutes": "/apis/apisix.apache.org/v2",
     "apisixtlses": "/apis/apisix.apache.org/v2",
 }

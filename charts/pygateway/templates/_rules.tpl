@@ -9,7 +9,7 @@
   verbs: [list, watch]
 # The routes themselves, and what they name.
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways, httproutes, tlsroutes, tcproutes, udproutes, referencegrants]
+  resources: [gateways, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, referencegrants]
   verbs: [list, watch]
 # A Service is made for a Gateway that is there, and removed for one that is gone: that is asked, not watched.
 - apiGroups: [gateway.networking.k8s.io]
@@ -31,7 +31,7 @@
   verbs: [list, watch]
 # What became of them: conditions and addresses.
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways/status, httproutes/status, tlsroutes/status, tcproutes/status, udproutes/status]
+  resources: [gateways/status, httproutes/status, grpcroutes/status, tlsroutes/status, tcproutes/status, udproutes/status]
   verbs: [patch]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]

@@ -11,10 +11,11 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import ProxyError
 from pygateway.dataplane.exchange import Exchange
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream
+from pygateway.dataplane.grpc import is_call, note_own, status_lines
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.body import encode_chunk, encode_end
 from pygateway.dataplane.http1.response import ResponseHead
-from pygateway.dataplane.http1.write import OK_LINE, framing_lines, own_answer, own_redirect, status_line
+from pygateway.dataplane.http1.write import OK_LINE, framing_lines, own_answer, own_redirect, own_status, status_line
 
 HEAD: Final = 0
 LENGTH: Final = 1
@@ -129,8 +130,21 @@ class Answering(Downstream):
         if self._is_last() or self._minor == 0 or error.status in (400, 408, 431):
             self._keep = False
         self._chunked_out = False
-        self._send(own_answer(error, self.ctx, not self._keep, self._head_only))
+        exchange = self.exchange
+        if exchange is not None and is_call(exchange.head):
+            note_own(self.ctx, exchange, error)
+            self._send(own_status(error, self.ctx, not self._keep))
+        else:
+            self._send(own_answer(error, self.ctx, not self._keep, self._head_only))
         self.send_end(NO_LINES)
+
+    def end_call(self, error: ProxyError) -> bool:
+        exchange = self.exchange
+        if exchange is None or not self._chunked_out or self.state == TUNNEL or not is_call(exchange.head):
+            return False
+        note_own(self.ctx, exchange, error)
+        self.send_end(status_lines(error))
+        return True
 
     def answer_redirect(self, status: int, location: bytes) -> None:
         if self._is_last() or self._minor == 0:

@@ -22,7 +22,7 @@ from pygateway.dataplane.errors import (
     ProxyError,
     bad_request,
 )
-from pygateway.dataplane.exchange import Exchange, refuse
+from pygateway.dataplane.exchange import Exchange
 from pygateway.dataplane.http1.answering import (
     CHUNKED,
     CLOSED,
@@ -41,6 +41,7 @@ from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http1.write import own_answer, status_line
 from pygateway.dataplane.http2.server import Http2Connection, begins_http2
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.refusal import refuse
 from pygateway.dataplane.wheel import NEVER
 
 END_OF_HEAD: Final = b"\r\n\r\n"

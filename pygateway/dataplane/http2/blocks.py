@@ -5,6 +5,7 @@ from typing import Final
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import OVERLOAD, ProxyError
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, RequestOut
+from pygateway.dataplane.grpc import CONTENT_TYPE, status_lines
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http2.hpack import Encoder
 
@@ -46,6 +47,14 @@ def error_lines(error: ProxyError, size: int, ctx: Context, head_only: bool) -> 
     lines = [ctx.date_line()[:-2], b"Server: pygateway", b"Content-Length: %d" % size]
     if not head_only:
         lines.insert(2, b"Content-Type: application/json")
+    if error.kind == OVERLOAD.kind:
+        lines.append(b"Retry-After: " + ctx.config.retry_after)
+    return lines
+
+
+def call_lines(error: ProxyError, ctx: Context) -> list[bytes]:
+    """The fields of the same to a gRPC call: its status, without a body ("Trailers-Only")."""
+    lines = [ctx.date_line()[:-2], b"Server: pygateway", CONTENT_TYPE, *status_lines(error)]
     if error.kind == OVERLOAD.kind:
         lines.append(b"Retry-After: " + ctx.config.retry_after)
     return lines

@@ -12,6 +12,7 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import (
     BACKEND_TIMEOUT,
     IDLE_TIMEOUT,
+    UPSTREAM_CANCELLED,
     UPSTREAM_REFUSED,
     UPSTREAM_RESET,
     UPSTREAM_SILENT,
@@ -42,6 +43,7 @@ ASSUMED_STREAMS: Final = 100
 LAST_STREAM: Final = (1 << 31) - 1_000_001
 """Numbers are not used again: far below the end another connection takes over."""
 _STATIC: Final = static_table()
+_RESETS: Final[dict[int, ProxyError]] = {REFUSED_STREAM: UPSTREAM_REFUSED, CANCEL: UPSTREAM_CANCELLED}
 
 
 class Http2Client(Connection):
@@ -205,7 +207,7 @@ class Http2Client(Connection):
 
     def on_reset(self, channel: Channel, code: int) -> None:
         stream = cast(ClientStream, channel.owner)
-        stream.fail(UPSTREAM_REFUSED if code == REFUSED_STREAM else UPSTREAM_RESET)
+        stream.fail(_RESETS.get(code, UPSTREAM_RESET))
 
     def on_fault(self, channel: Channel, fault: StreamFault) -> None:
         cast(ClientStream, channel.owner).fail(bad_response(fault.reason))
