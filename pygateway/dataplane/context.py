@@ -10,6 +10,7 @@ from pygateway.dataplane.config import Config
 from pygateway.dataplane.framing import Accepted, RequestOut
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.tls.contexts import Contexts
+from pygateway.dataplane.tls.secured import ClientContexts
 from pygateway.dataplane.wheel import Wheel
 
 _LOW_BYTE: Final = [b"%02x" % byte for byte in range(256)]
@@ -52,6 +53,7 @@ class Context:
     shaking: dict[Accepted, None]
     """Connections whose handshake is under way, the oldest first."""
     contexts: Contexts
+    client_contexts: ClientContexts
     flags: Tally
     stats: dict[tuple[str, str], RouteStats]
     draining: bool
@@ -70,6 +72,7 @@ class Context:
         self.handshakes = Tally()
         self.shaking = {}
         self.contexts = Contexts(config)
+        self.client_contexts = ClientContexts(config, self.contexts.certificates)
         self.flags = Tally()
         self.stats = {}
         self.draining = False
