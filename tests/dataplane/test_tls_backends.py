@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import gc
+import os
+import socket
 import ssl
 from typing import Any
 
@@ -14,7 +16,7 @@ from pygateway.dataplane.tls.secured import is_named
 from tests.certificates import authority
 from tests.dataplane.harness import Backend, Wire, error, story
 from tests.dataplane.test_streams import MEGABYTE, UPGRADE, pumped
-from tests.dataplane.tlsbackends import ASKED, GOOD, TRUSTED, Secured, TlsBackend, server
+from tests.dataplane.tlsbackends import ASKED, GOOD, TRUSTED, Secured, TlsBackend, refusing, server
 
 URI = "spiffe://abc.example.com/test-identity"
 SHOWN = ir.Certificate("own", *authority("of clients").issue("gateway.example"))
@@ -94,7 +96,7 @@ def test_a_backend_that_is_as_it_should_be(context: dict[str, Any], tls: ir.Upst
         options = dict(context)
         async with Secured(server(*options.pop("names", ()), **options), tls) as gateway:
             await once(gateway)
-            assert ASKED == [tls.server_name or None]
+            assert [tls.server_name or None] == ASKED
 
     dialogue()
 
@@ -131,8 +133,10 @@ async def test_a_backend_that_wants_a_certificate_gets_it() -> None:
 def test_a_backend_that_wants_a_certificate_and_gets_none(newest: ssl.TLSVersion) -> None:
     @story
     async def dialogue() -> None:
-        async with Secured(server(asks=True, newest=newest)) as gateway:
-            await gateway.refused("TF", "tls-failed")
+        async with Secured() as gateway:
+            with refusing(server(asks=True, newest=newest)) as endpoint:
+                gateway.apply(endpoints={"c": ir.Endpoints("c", (endpoint,))})
+                await gateway.refused("TF", "tls-failed")
 
     dialogue()
 
@@ -278,10 +282,13 @@ async def test_an_answer_that_is_cut_short_without_close_notify_is_no_answer() -
         client, backend = await gateway.get()
         await backend.send("HTTP/1.1 200 OK", body=b"half of it")
         await client.read_head()
-        await asyncio.sleep(0.05)
-        backend.writer.get_extra_info("socket").shutdown(1)  # below TLS
-        with pytest.raises(asyncio.IncompleteReadError):
-            await client.chunks()
+        below = socket.socket(fileno=os.dup(backend.writer.get_extra_info("socket").fileno()))
+        with below:
+            below.shutdown(socket.SHUT_WR)
+        rest = b""
+        with contextlib.suppress(ConnectionResetError):
+            rest = await client.reader.read(-1)
+        assert not rest.endswith(b"0\r\n\r\n")
         [line] = await gateway.logged()
         assert line["flag"] == "UR"
 
@@ -321,23 +328,21 @@ def test_kept_connections_are_of_no_use_when_tls_is_another(tls: ir.UpstreamTls 
     @story
     async def dialogue() -> None:
         async with Secured() as gateway:
-            client, idle = await once(gateway)
-            busy_client, busy = await gateway.get("/busy") if False else (await gateway.client(), idle)
-            await busy_client.send("GET /busy HTTP/1.1", "Host: a")
-            await busy.read_head()
-            if tls is None:
-                gateway.backends[0].stop = lambda: None  # type: ignore[method-assign]
-                plain = await Backend().start()
-                gateway.backends.append(plain)
-                gateway.apply(endpoints={"c": ir.Endpoints("c", (gateway.backends[0].endpoint, plain.endpoint))})
+            client, idle = await gateway.get("/idle")
+            busy_client, busy = await gateway.get("/busy")
+            await answered(client, idle)
             gateway.policy(tls)
+            await idle.expect_close()
             await answered(busy_client, busy)  # what is under way ends as it began
             await busy.expect_close()
-            if tls is not None:
-                await client.send("GET / HTTP/1.1", "Host: a")
-                backend = await gateway.accept()
-                await backend.read_head()
-                await answered(client, backend)
+            if tls is None:
+                plain = await Backend().start()
+                gateway.backends.append(plain)
+                gateway.apply(endpoints={"c": ir.Endpoints("c", (plain.endpoint,))})
+            await client.send("GET / HTTP/1.1", "Host: a")
+            backend = await gateway.accept(-1)
+            await backend.read_head()
+            await answered(client, backend)
 
     dialogue()
 

@@ -4,12 +4,16 @@ async with Secured() as gateway:
     client, backend = await gateway.get()
 """
 
+import contextlib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pygateway import ir
 from tests.certificates import authority
-from tests.dataplane.harness import Backend, Gateway
+from tests.dataplane.harness import WAIT, Backend, Gateway
 from tests.dataplane.overtls import showing
 
 TRUSTED = ir.Certificate("authorities", authority().chain, b"")
@@ -39,6 +43,31 @@ ASKED: list[str | None] = []
 
 def _note_name(_: Any, name: str | None, __: Any) -> None:
     ASKED.append(name)
+
+
+@contextlib.contextmanager
+def refusing(context: ssl.SSLContext) -> Iterator[ir.Endpoint]:
+    """A server that says by an alert why it refuses a client (those of asyncio only close)."""
+
+    def serve(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                connection.settimeout(WAIT)
+                with connection.dup() as below, contextlib.suppress(OSError):
+                    with contextlib.suppress(ssl.SSLError):
+                        context.wrap_socket(connection, server_side=True)
+                    while below.recv(65536):  # what is left unread makes a reset, which overtakes the alert
+                        pass
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        yield ir.Endpoint("127.0.0.1", listening.getsockname()[1])
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 class TlsBackend(Backend):
