@@ -156,4 +156,5 @@ def _cluster(meta: ObjectMeta, ref: HTTPBackendRef, at: str, reads: Reads) -> st
     if ref.port is None:
         return Problem("BackendNotFound", "a backend of kind Service needs a port", f"{at}.port")
     missing = reads.service(f"{namespace}/{ref.name}") is None
-    return resolve(reads.service, namespace, ref.name, ref.port, f"{at}.{'name' if missing else 'port'}")
+    place = f"{at}.{'name' if missing else 'port'}"
+    return resolve(reads.service, namespace, ref.name, ref.port, place, reads.policed(f"{namespace}/{ref.name}"))

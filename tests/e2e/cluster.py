@@ -25,6 +25,7 @@ PLACES = {
     "events": "/api/v1",
     "namespaces": "/api/v1",
     "deployments": "/apis/apps/v1",
+    "configmaps": "/api/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "ingresses": "/apis/networking.k8s.io/v1",
@@ -33,6 +34,7 @@ PLACES = {
     "gatewayclasses": "/apis/gateway.networking.k8s.io/v1",
     "gateways": "/apis/gateway.networking.k8s.io/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
+    "backendtlspolicies": "/apis/gateway.networking.k8s.io/v1",
     "apisixroutes": "/apis/apisix.apache.org/v2",
 }
 """Where the API has each kind that the stories ask for by name."""

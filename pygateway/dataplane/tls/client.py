@@ -10,6 +10,7 @@ connection could have been cut short by anybody.
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Final, cast
@@ -19,6 +20,8 @@ from pygateway.dataplane.errors import CONNECT_FAILED, TLS_FAILED, UNVERIFIED, B
 from pygateway.dataplane.tls.contexts import SLICE
 from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.upstream.peer import Peer
+
+log = logging.getLogger(__name__)
 
 HANDSHAKE: Final = 0
 OPEN: Final = 1
@@ -88,7 +91,8 @@ class TlsClient:
             self._tls = context.wrap_bio(
                 self._incoming, self._outgoing, server_hostname=name or None, session=self._peer.session
             )
-        except (OSError, KeyError, ValueError):
+        except (OSError, KeyError, ValueError) as error:
+            log.warning("TLS to %s of cluster %s cannot be had: %s", self._peer.name, self._peer.cluster, error)
             self._fail(TLS_FAILED)
             return
         self._shake()
