@@ -27,8 +27,8 @@ _OURS: Final = frozenset(
 )
 """Types of conditions that we write somewhere. Where they are not wanted (any more) they go; others' stay."""
 _TIME: Final = "lastTransitionTime"
-_MOST_ANCESTORS: Final = 16
-"""More entries the API server does not take; who comes late is left out."""
+_MOST: Final = {"parentRef": 32, "ancestorRef": 16}
+"""More entries the API server does not take; of ours those that come late are left out."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -47,7 +47,6 @@ def changes(wanted: Status, current: Json, facts: Facts) -> Json:
     elif isinstance(wanted, PolicyStatus):
         ancestors = [(_plain(one.ancestor_ref), _plain(one), one.conditions) for one in wanted.ancestors]
         made = {"ancestors": _shared(ancestors, "ancestorRef", _list(current, "ancestors"), facts)}
-        made["ancestors"] = made["ancestors"][:_MOST_ANCESTORS]
     elif isinstance(wanted, IngressStatus):
         return _balanced([_address(one) for one in _plain(wanted.load_balancer.ingress)], current)
     else:
@@ -145,7 +144,7 @@ def _shared(wanted: Iterable[_Entry], ref: str, current: list[Any], facts: Facts
             conditions = _conditions(ours[1], _list(entry, "conditions"), facts.now)
             merged.append({**ours[0], "conditions": conditions})
     added = [{**one, "conditions": _conditions(conditions, [], facts.now)} for one, conditions in left.values()]
-    return [*merged, *added]
+    return [*merged, *added[: max(_MOST[ref] - len(merged), 0)]]
 
 
 def _key(ref: Any, facts: Facts) -> tuple[object, ...]:
