@@ -25,11 +25,12 @@ _BROKEN: Final = 500
 
 class Policed(msgspec.Struct, frozen=True):
     """`reached` has by the key of a policy the Gateways whose routes lead to what it targets, and whether it is the one
-    that counts for any of that."""
+    that counts for any of that; `missing` what of its targets is not there."""
 
     hosts: GatewayHosts
     dials: dict[str, Dial] = {}
     reached: dict[str, dict[str, bool]] = {}
+    missing: dict[str, tuple[Problem, ...]] = {}
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -55,10 +56,16 @@ class PolicedHosts:
         if len(self._inputs) == len(inputs) and all(a is b for a, b in zip(inputs, self._inputs, strict=True)):
             return self._result
         self._inputs = inputs
+        made = self._made(ours, tables)
+        before = self._result
+        if made.hosts is not before.hosts or made != before:  # services change all the time
+            self._result = made
+        return self._result
+
+    def _made(self, ours: GatewayHosts, tables: Tables) -> Policed:
         if not tables.policies:
             self._kept, self._named = {}, {}
-            self._result = Policed(ours)
-            return self._result
+            return Policed(ours)
         dials: dict[str, Dial] = {}
         reached: dict[str, dict[str, bool]] = {}
         hosts: dict[str, ir.VirtualHost] = {}
@@ -77,9 +84,15 @@ class PolicedHosts:
                     names[cluster] = _dial(cluster, policy_of, view, dials)
             hosts[key] = self._host(key, host, names, kept.get(key)) if names else host
         hosts = same(self._result.hosts.hosts, hosts)
-        changed = msgspec.structs.replace(ours, hosts=hosts)
-        self._result = Policed(changed, dials, reached)
-        return self._result
+        if hosts is not ours.hosts:
+            ours = self._joined(ours, hosts)
+        return Policed(ours, dials, reached, _missing(tables))
+
+    def _joined(self, ours: GatewayHosts, hosts: dict[str, ir.VirtualHost]) -> GatewayHosts:
+        before = self._result.hosts
+        if before.hosts is hosts and before.by_listener is ours.by_listener and before.losses is ours.losses:
+            return before
+        return msgspec.structs.replace(ours, hosts=hosts)
 
     def _clusters(
         self, key: str, host: ir.VirtualHost, before: Mapping[str, tuple[ir.VirtualHost, tuple[str, ...]]]
@@ -107,6 +120,27 @@ def _policies(
         for section in dict.fromkeys((_port_name(cluster, services), "")):
             for index, policy in enumerate(there.sections.get(section, ())):
                 yield policy, index == 0
+
+
+def _missing(tables: Tables) -> dict[str, tuple[Problem, ...]]:
+    """Targets that are not there, by policy."""
+    policies = {one.key: one for each in tables.policies.values() for some in each.sections.values() for one in some}
+    found = {key: tuple(_lost_targets(one, tables.services)) for key, one in policies.items()}
+    return {key: problems for key, problems in found.items() if problems}
+
+
+def _lost_targets(one: BackendPolicy, services: Mapping[str, Service]) -> Iterator[Problem]:
+    for index, target in enumerate(one.policy.spec.target_refs):
+        if (target.group, target.kind) != ("", "Service"):
+            continue
+        at = f"spec.targetRefs[{index}]"
+        key = f"{one.policy.metadata.namespace}/{target.name}"
+        service = services.get(key)
+        if service is None:
+            yield Problem("TargetNotFound", f"Service {key} does not exist", f"{at}.name")
+        elif target.section_name and backends.port_of(service, target.section_name) is None:
+            message = f'Service {key} has no TCP port named "{target.section_name}"'
+            yield Problem("TargetNotFound", message, f"{at}.sectionName")
 
 
 def _counting(

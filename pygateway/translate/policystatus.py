@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from pygateway.resources.gateway import GROUP
 from pygateway.resources.meta import Ref
 from pygateway.resources.routes import ParentReference
-from pygateway.resources.world import World
-from pygateway.translate import backends
 from pygateway.translate.backendtls import BackendPolicy, ServicePolicies
 from pygateway.translate.conditions import condition
+from pygateway.translate.policed import Policed
 from pygateway.translate.result import Condition, Policy, PolicyAncestorStatus, PolicyStatus, Problem
 from pygateway.translate.told import Told
 
@@ -16,32 +15,25 @@ from pygateway.translate.told import Told
 def policies(
     told: Told,
     found: Mapping[str, ServicePolicies],
-    reached: Mapping[str, Mapping[str, bool]],
-    world: World,
+    policed: Policed,
     policy: Policy,
 ) -> None:
-    """`reached` is as in `policed.Policed`. In a cluster one that no Gateway of ours has to do with is told that there
-    shall be no entry of ours: there may be one from before."""
+    """In a cluster one that no Gateway of ours has to do with is told that there shall be no entry of ours: there may
+    be one from before."""
     seen: set[str] = set()
     for service in found.values():
         for one in (each for some in service.sections.values() for each in some):
             if one.key not in seen:
                 seen.add(one.key)
-                _tell(told, one, (reached.get(one.key, {}), found), world, policy)
+                problems = _problems(one, found, policed)
+                _tell(told, one, policed.reached.get(one.key, {}), problems, policy)
 
 
 def _tell(
-    told: Told,
-    one: BackendPolicy,
-    where: tuple[Mapping[str, bool], Mapping[str, ServicePolicies]],
-    world: World,
-    policy: Policy,
+    told: Told, one: BackendPolicy, gateways: Mapping[str, bool], problems: Iterator[Problem], policy: Policy
 ) -> None:
     meta = one.policy.metadata
-    gateways, found = where
     ancestors = tuple(_ancestor(one, key, gateways[key], policy) for key in sorted(gateways))
-    problems = [each for each in (one.refused, one.unresolved) if each is not None]
-    problems += [*one.ignored, *_targets(one, world), *_losses(one, found)]
     status = PolicyStatus(ancestors) if ancestors or policy.cluster is not None else None
     told.add(Ref(GROUP, "BackendTLSPolicy", meta.namespace, meta.name), status, tuple(dict.fromkeys(problems)))
 
@@ -68,19 +60,11 @@ def _conditions(one: BackendPolicy, counts: bool) -> Iterator[Condition]:
         yield condition("ResolvedRefs", True, "ResolvedRefs", "All references resolve", generation)
 
 
-def _targets(one: BackendPolicy, world: World) -> Iterator[Problem]:
-    """Targets that are not there."""
-    for index, target in enumerate(one.policy.spec.target_refs):
-        if (target.group, target.kind) != ("", "Service"):
-            continue
-        at = f"spec.targetRefs[{index}]"
-        key = f"{one.policy.metadata.namespace}/{target.name}"
-        service = world.services.get(key)
-        if service is None:
-            yield Problem("TargetNotFound", f"Service {key} does not exist", f"{at}.name")
-        elif target.section_name and backends.port_of(service, target.section_name) is None:
-            message = f'Service {key} has no TCP port named "{target.section_name}"'
-            yield Problem("TargetNotFound", message, f"{at}.sectionName")
+def _problems(one: BackendPolicy, found: Mapping[str, ServicePolicies], policed: Policed) -> Iterator[Problem]:
+    yield from (each for each in (one.refused, one.unresolved) if each is not None)
+    yield from one.ignored
+    yield from policed.missing.get(one.key, ())
+    yield from _losses(one, found)
 
 
 def _losses(one: BackendPolicy, found: Mapping[str, ServicePolicies]) -> Iterator[Problem]:

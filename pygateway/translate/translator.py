@@ -129,7 +129,7 @@ class Translator:
         gateways = told.Gateways(self._tables.gateways, self._standing.reaches)
         told.gateways(everybody, gateways, world, told.attached(routes), self._policy)
         told.routes(everybody, routes, world, ours.losses, self._policy)
-        policies(everybody, self._tables.policies, policed.reached, world, self._policy)
+        policies(everybody, self._tables.policies, policed, self._policy)
         unusable(everybody, world, accepted_names(self._policy))
         listeners = {**self._gateway_listeners(ours), **self._default_listeners(default)}
         before = self._last

@@ -180,6 +180,26 @@ def test_a_port_that_gets_another_name_gets_its_own_policy() -> None:
     assert backend(translator.translate(with_one(first, "services", "default/web", named))) == ir.Backend(CLUSTER_NAME)
 
 
+def test_a_target_that_comes_is_missed_no_longer() -> None:
+    translator = Translator(POLICY)
+    ref = Ref("gateway.networking.k8s.io", "BackendTLSPolicy", "default", "web")
+    alone = without(world(), "http_routes", "default/web")
+    lost = translator.translate(without(alone, "services", "default/web"))
+    assert [one.reason for one in lost.problems[ref]] == ["TargetNotFound"]
+    assert ref not in translator.translate(alone).problems
+
+
+def test_services_that_no_policy_speaks_of_change_nothing() -> None:
+    for first in (world(), without(world(), "backend_tls_policies", "default/web")):
+        translator = Translator(POLICY)
+        before = translator.translate(first)
+        other = msgspec.structs.replace(first.services["default/web"])
+        after = translator.translate(with_one(first, "services", "default/other", other))
+        assert after.statuses is before.statuses
+        assert after.snapshot.hosts is before.snapshot.hosts
+        assert after.snapshot.listeners is before.snapshot.listeners
+
+
 def test_in_a_cluster_a_policy_that_no_gateway_has_to_do_with_is_told_that_there_is_no_entry_of_ours() -> None:
     alone = without(world(), "http_routes", "default/web")
     ref = Ref("gateway.networking.k8s.io", "BackendTLSPolicy", "default", "web")

@@ -87,7 +87,7 @@ class Connecting(Opening):
             follower._task = self._ctx.loop.create_task(follower._run())
         connection = cast(ClientConnection, protocol)
         if not connection.free:  # it closed at once
-            self._fail(CONNECT_FAILED)
+            self._report(CONNECT_FAILED)
             return
         waiter = self._waiter
         self._waiter = None
