@@ -293,17 +293,22 @@ async def test_an_answer_that_is_cut_short_without_close_notify_is_no_answer() -
         assert line["flag"] == "UR"
 
 
-@story
-async def test_sessions_are_resumed() -> None:
-    async with Secured() as gateway:
-        for resumed in (False, True, True):
-            client = await gateway.client()
-            await client.send("GET / HTTP/1.1", "Host: a")
-            backend = await gateway.accept()
-            await backend.read_head()
-            assert backend.writer.get_extra_info("ssl_object").session_reused is resumed
-            await backend.send("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close", body=b"ok")
-            await client.expect_response(200, b"ok")
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("names", [("a.example",), ("b.example", "a.example")])
+def test_sessions_are_resumed(names: tuple[str, ...], newest: ssl.TLSVersion) -> None:
+    @story
+    async def dialogue() -> None:
+        async with Secured(server(newest=newest), changed(names=names)) as gateway:
+            for resumed in (False, True, True):
+                client = await gateway.client()
+                await client.send("GET / HTTP/1.1", "Host: a")
+                backend = await gateway.accept()
+                await backend.read_head()
+                assert backend.writer.get_extra_info("ssl_object").session_reused is resumed
+                await backend.send("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close", body=b"ok")
+                await client.expect_response(200, b"ok")
+
+    dialogue()
 
 
 @story

@@ -5,7 +5,7 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.core import ConfigMapData
 from pygateway.resources.meta import Ref
-from pygateway.resources.world import World
+from pygateway.resources.world import Unusable, World
 from pygateway.sources.files import load_text
 from pygateway.translate import Translation, Translator
 from pygateway.translate.result import PolicyStatus
@@ -210,3 +210,27 @@ def test_in_a_cluster_a_policy_that_no_gateway_has_to_do_with_is_told_that_there
 def test_nothing_of_a_certificate_prints() -> None:
     made = Translator(POLICY).translate(world())
     assert "BEGIN" not in repr(made.snapshot)
+
+
+def test_one_that_cannot_be_read_any_more_stays_in_effect_and_is_told() -> None:
+    translator = Translator(POLICY)
+    before = translator.translate(world())
+    ref = Ref("gateway.networking.k8s.io", "BackendTLSPolicy", "default", "web")
+    broken = Unusable(7, (("spec.validation", "wrong"),))
+    after = translator.translate(msgspec.structs.replace(world(), unusable={ref: broken}))
+    assert after.snapshot == before.snapshot
+    assert told(after) == {"Accepted": ("False", "InvalidSpec"), "ResolvedRefs": ("True", "ResolvedRefs")}
+    status = after.statuses[ref]
+    assert isinstance(status, PolicyStatus)
+    assert {one.observed_generation for each in status.ancestors for one in each.conditions} == {7}
+
+
+def test_a_cluster_without_its_authorities_or_its_certificate_is_no_snapshot() -> None:
+    sound = Translator(POLICY).translate(world()).snapshot
+    lost = "authorities of ConfigMap default/ca"
+    bare = msgspec.structs.replace(sound, certificates={})
+    message = f"cluster {CLUSTER_NAME} names certificate {lost}, which does not exist"
+    assert bare.problems(sound) == bare.problems() == [message]
+    tls = msgspec.structs.replace(sound.clusters[CLUSTER_NAME].tls, certificate="own")
+    shows = {CLUSTER_NAME: msgspec.structs.replace(sound.clusters[CLUSTER_NAME], tls=tls)}
+    assert msgspec.structs.replace(sound, clusters=shows).problems() == [message.replace(lost, "own")]
