@@ -1,9 +1,9 @@
 """Annotations of Ingress objects that other controllers act on: what is to be said about each, and which of them
 guard a path so that it must not be served without them.
 
-Honoured are `k8s.apisix.apache.org/enable-websocket`, `ssl-redirect`, and those of `ingressbackend`.
-One more that is to be becomes an entry in a
-table of small functions here; until then every annotation that would change behaviour is named.
+Honoured are `k8s.apisix.apache.org/enable-websocket`, `ssl-redirect`, and those of `ingressbackend`. One more that
+is to be becomes an entry in a table of small functions here; until then every annotation that would change behaviour is
+named.
 """
 
 from collections.abc import Iterator, Mapping

@@ -23,6 +23,8 @@ INVALID: Final = "Invalid"
 BAD_REFERENCE: Final = "InvalidCACertificateRef"
 _NO_AUTHORITY: Final = "NoValidCACertificate"
 _FIELD: Final = "ca.crt"
+_Read = tuple[ConfigMap | Secret, ir.Certificate | str]
+"""An object, and the authorities in it or what is wrong with them."""
 
 
 class BackendPolicy(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ class BackendPolicies:
     """Reads policies. ConfigMaps and Secrets that did not change are not opened again."""
 
     def __init__(self) -> None:
-        self._read: dict[str, tuple[ConfigMap | Secret, ir.Certificate | str]] = {}
+        self._read: dict[str, _Read] = {}
         self._world = World()
         self._inputs: tuple[object, ...] = ()
         self._result: dict[str, ServicePolicies] = {}
@@ -84,9 +86,7 @@ class BackendPolicies:
             }
         return self._result
 
-    def _policy(
-        self, policy: BackendTLSPolicy, before: dict[str, tuple[ConfigMap | Secret, ir.Certificate | str]]
-    ) -> BackendPolicy:
+    def _policy(self, policy: BackendTLSPolicy, before: dict[str, _Read]) -> BackendPolicy:
         ignored = tuple(
             Problem(
                 "NotSupported", f"a target of kind {target.kind} is not supported", f"spec.targetRefs[{index}].kind"
@@ -113,7 +113,7 @@ class BackendPolicies:
         policy: BackendTLSPolicy,
         reference: LocalObjectReference,
         at: str,
-        before: dict[str, tuple[ConfigMap | Secret, ir.Certificate | str]],
+        before: dict[str, _Read],
     ) -> ir.Certificate | Problem:
         """What one reference leads to. It stays in the namespace of the policy."""
         kind = reference.kind

@@ -66,36 +66,57 @@ def backend_dial(ingress: Ingress, reads: Reads) -> Dial | Problem | None:
     return _secured(ingress, given, dial, reads)
 
 
-def _secured(ingress: Ingress, given: Mapping[str, str], dial: Dial, reads: Reads) -> Dial | Problem:
+class _Words(msgspec.Struct, frozen=True):
+    """What the annotations say, each on its own."""
+
+    verify: bool
+    told: bool
+    name: str
+    versions: tuple[str, str]
+    ciphers: str
+
+
+def _words(given: Mapping[str, str]) -> _Words | Problem:
+    verify, told = _switch(given, _VERIFY), _switch(given, _SERVER_NAME)
     versions = _versions(given.get(_PROTOCOLS, ""))
     ciphers = _ciphers(given.get(_CIPHERS, "").strip())
-    verify = _switch(given, _VERIFY)
-    told = _switch(given, _SERVER_NAME)
-    for one in (versions, ciphers, verify, told):
-        if isinstance(one, Problem):
-            return one
+    name = given.get(_NAME, "").strip().lower()
+    wrong = hostnames.fault(name, wildcard=False) if name else ""
+    if isinstance(verify, Problem):
+        return verify
+    if isinstance(told, Problem):
+        return told
+    if isinstance(versions, Problem):
+        return versions
+    if isinstance(ciphers, Problem):
+        return ciphers
+    return _fault(_NAME, wrong) if wrong else _Words(verify, told, name, versions, ciphers)
+
+
+def _secured(ingress: Ingress, given: Mapping[str, str], dial: Dial, reads: Reads) -> Dial | Problem:
+    words = _words(given)
+    if isinstance(words, Problem):
+        return words
     trusted, shown = _secret(ingress, given.get(_SECRET, "").strip(), reads)
     if isinstance(trusted, Problem):
         return trusted
-    name = given.get(_NAME, "").strip().lower()
-    wrong = hostnames.fault(name, wildcard=False) if name else ""
-    if wrong:
-        return _fault(_NAME, wrong)
-    if verify and trusted is None:
+    if not words.verify:
+        trusted = None
+    elif trusted is None:
         return _fault(_VERIFY, f"there is no {_SECRET} with authorities (ca.crt) to verify with")
-    if verify and not name:
+    elif not words.name:
         return _fault(_VERIFY, f"there is no {_NAME} to look for in certificates")
-    if verify and _DEPTH in given:
+    elif _DEPTH in given:
         return _fault(_DEPTH, "the length of chains cannot be limited")
     tls = ir.UpstreamTls(
-        server_name=name if told else "",
-        verify=bool(verify),
-        authorities=trusted.name if verify and trusted is not None else "",
-        names=(name,) if verify else (),
-        versions=versions if isinstance(versions, tuple) else ("1.2", "1.3"),
-        ciphers=ciphers if isinstance(ciphers, str) else "",
+        server_name=words.name if words.told else "",
+        verify=words.verify,
+        authorities=trusted.name if trusted is not None else "",
+        names=(words.name,) if words.verify else (),
+        versions=words.versions,
+        ciphers=words.ciphers,
     )
-    bundle = (trusted,) if verify and trusted is not None else ()
+    bundle = () if trusted is None else (trusted,)
     return msgspec.structs.replace(dial, tls=tls, certificates=bundle).showing(shown)
 
 
