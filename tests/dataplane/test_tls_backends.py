@@ -117,6 +117,8 @@ def test_a_backend_that_is_as_it_should_be(context: dict[str, Any], tls: ir.Upst
 def test_names_of_certificates(name: str, there: str, right: bool) -> None:
     tls = ir.UpstreamTls(names=(name,))
     assert is_named({"subjectAltName": (("DNS", there),)}, tls) is right
+    directory = ("DirName", ((("commonName", name),),))
+    assert is_named({"subjectAltName": (directory, ("DNS", there))}, tls) is right
     assert not is_named({"subjectAltName": (("URI", name), ("IP Address", name))}, tls)
     assert not is_named({"subject": ((("commonName", name),),)}, tls)
 

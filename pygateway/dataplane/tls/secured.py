@@ -55,7 +55,9 @@ def is_named(shown: Mapping[str, object], tls: ir.UpstreamTls) -> bool:
     """Whether one of the names or URIs stands in the certificate, as `getpeercert` tells it. A name there may have a
     wildcard as its first label (RFC 6125 section 6.4.3); the subject's common name is none. URIs are compared as they
     are."""
-    for kind, value in cast(tuple[tuple[str, str], ...], shown.get("subjectAltName", ())):
+    for kind, value in cast(tuple[tuple[str, object], ...], shown.get("subjectAltName", ())):
+        if not isinstance(value, str):
+            continue  # a directory name
         if kind == "DNS":
             there = value.lower()
             for name in tls.names:
