@@ -11,6 +11,7 @@ from pygateway.dataplane.framing import Accepted, RequestOut
 from pygateway.dataplane.l4.stats import StreamStats
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.tls.contexts import Contexts
+from pygateway.dataplane.tls.secured import ClientContexts
 from pygateway.dataplane.wheel import Wheel
 
 _LOW_BYTE: Final = [b"%02x" % byte for byte in range(256)]
@@ -53,6 +54,7 @@ class Context:
     shaking: dict[Accepted, None]
     """Connections whose handshake is under way, the oldest first."""
     contexts: Contexts
+    client_contexts: ClientContexts
     flags: Tally
     calls: Tally
     """gRPC calls by the name of their status, where it is seen."""
@@ -74,6 +76,7 @@ class Context:
         self.handshakes = Tally()
         self.shaking = {}
         self.contexts = Contexts(config)
+        self.client_contexts = ClientContexts(config, self.contexts.certificates)
         self.flags = Tally()
         self.calls = Tally()
         self.stats = {}

@@ -38,6 +38,16 @@ class ProxyError:
         self.message = message or REASONS.get(status, "Error")
 
 
+class Broken(Exception):  # noqa: N818 - it says what became of a connection
+    """A connection that is not to be had, or was lost, for a reason that is known better than "closed"."""
+
+    error: ProxyError
+
+    def __init__(self, error: ProxyError) -> None:
+        super().__init__(error.kind)
+        self.error = error
+
+
 REASONS: Final[dict[int, str]] = {
     400: "Bad Request",
     404: "Not Found",
@@ -73,6 +83,10 @@ IDLE_TIMEOUT: Final = ProxyError("idle-timeout", UPSTREAM, 504, "UI", IDEMPOTENT
 NO_ENDPOINT: Final = ProxyError("no-endpoint", UPSTREAM, 503, "UH")
 CONNECT_FAILED: Final = ProxyError("connect-failed", UPSTREAM, 502, "UF", UNSENT)
 CONNECT_TIMEOUT: Final = ProxyError("connect-timeout", UPSTREAM, 504, "UC", UNSENT)
+TLS_FAILED: Final = ProxyError("tls-failed", UPSTREAM, 502, "TF", UNSENT)
+"""No TLS with the endpoint: it refused, or speaks something else."""
+UNVERIFIED: Final = ProxyError("unverified", UPSTREAM, 502, "TV", UNSENT)
+"""The endpoint's certificate is not one that the cluster trusts: nothing was sent to it."""
 UPSTREAM_RESET: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
 UPSTREAM_SILENT: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
 """The same before a byte of the answer: on a kept connection the usual race with a backend that closes it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pygateway import ir
 from pygateway.dataplane.accesslog import AccessLog
@@ -78,8 +78,8 @@ class DataPlane:
                 self._compiler.cluster(name).set_endpoints(endpoints.members)
             elif name in self._clusters:
                 self._clusters[name].set_endpoints(())
-        for name, certificate in update.certificates.items():
-            self.ctx.contexts.replace(name, certificate)
+        if update.certificates:
+            self._take_certificates(update.certificates)
         touched = set(update.hosts)
         for name, host in update.hosts.items():
             if host is None:
@@ -110,6 +110,14 @@ class DataPlane:
                 self._datagrams.route(place, whole(self.ctx, listeners, hosts))
             else:
                 self._port(place).serve(listeners, hosts)
+
+    def _take_certificates(self, changed: Mapping[str, ir.Certificate | None]) -> None:
+        """Clusters that trust or show another certificate now open new connections."""
+        for name, certificate in changed.items():
+            self.ctx.contexts.replace(name, certificate)
+        for cluster in self._clusters.values():
+            if cluster.shows(changed):
+                cluster.renew()
 
     def _remove_clusters(self, update: ir.Update) -> None:
         for name, cluster in update.clusters.items():

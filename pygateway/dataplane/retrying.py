@@ -3,6 +3,7 @@
     a kept connection closed before a byte of the answer     once at once on a new connection, for free
     an endpoint refused the connection                        at once while there are others; then short pauses,
                                                               because backends that roll may be replaced any moment
+    no TLS with an endpoint, or not the right one             at once while there are others
     anything else                                             at once, as often as the route allows
 
 What may not be repeated safely (`errors.may_retry`) does not come here.
@@ -11,7 +12,7 @@ What may not be repeated safely (`errors.may_retry`) does not come here.
 import asyncio
 from typing import Final
 
-from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyError
+from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, UNVERIFIED, ProxyError
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.peer import Peer
 
@@ -62,6 +63,8 @@ class Retrying:
             if more and self._somebody_left(members):
                 return 0.0
             return GIVE_UP if error is CONNECT_TIMEOUT else self.pause()
+        if error is TLS_FAILED or error is UNVERIFIED:
+            return 0.0 if more and self._somebody_left(members) else GIVE_UP
         return 0.0 if more else GIVE_UP
 
     def pause(self) -> float:

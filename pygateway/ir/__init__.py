@@ -13,6 +13,7 @@ from pygateway.ir.cluster import Endpoint as Endpoint
 from pygateway.ir.cluster import Endpoints as Endpoints
 from pygateway.ir.cluster import PassiveHealth as PassiveHealth
 from pygateway.ir.cluster import Protocol as Protocol
+from pygateway.ir.cluster import UpstreamTls as UpstreamTls
 from pygateway.ir.filters import Filter as Filter
 from pygateway.ir.filters import GrpcWeb as GrpcWeb
 from pygateway.ir.filters import HeaderModifier as HeaderModifier

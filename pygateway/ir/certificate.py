@@ -5,7 +5,7 @@ import msgspec
 
 class Certificate(msgspec.Struct, frozen=True, array_like=True):
     """A chain and its key, PEM; `hosts` are the names that the leaf holds, in lower case. Authorities (of clients'
-    certificates) have no key. The key never appears in a repr, a log or a dump."""
+    or backends' certificates) have no key. The key never appears in a repr, a log or a dump."""
 
     name: str
     chain: bytes

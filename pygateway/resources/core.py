@@ -144,6 +144,19 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     status: NodeStatus = NodeStatus()
 
 
+class ConfigMapData(msgspec.Struct, frozen=True, rename={"ca_crt": "ca.crt"}):
+    """The one key that is read: everything else in a ConfigMap may be large, and is nobody's business here."""
+
+    ca_crt: str | None = None
+
+
+class ConfigMap(msgspec.Struct, frozen=True, kw_only=True):
+    """Certificates of authorities, PEM."""
+
+    metadata: ObjectMeta
+    data: ConfigMapData = ConfigMapData()
+
+
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
     """`data` is the JSON text of a map from key to base64, decoded only where something refers to the Secret. Nothing
     of it ever prints, nor does the metadata, where `kubectl apply` keeps a copy."""

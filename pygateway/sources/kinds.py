@@ -81,6 +81,8 @@ def unusable(group: str, kind: str) -> str | None:
 
 def not_read(kind: str, field: str) -> bool:
     """Is `field` ("spec.selector", list indexes left out) a field of the API that our struct leaves out?"""
+    if kind == "ConfigMap" and field.startswith(("data.", "binaryData", "immutable")):
+        return True
     return field in _NOT_READ_META or field in _NOT_READ.get(kind, ())
 
 

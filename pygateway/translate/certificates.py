@@ -81,6 +81,13 @@ class Certificates:
             kept = self._trusted[key] = (secret, authorities_of(key, secret))
         return kept[1]
 
+    def bundle(self, key: str) -> ir.Certificate | str:
+        """The authorities in `ca.crt` of the Secret "namespace/name", which may have a certificate too, or what is
+        wrong with them."""
+        self._asked.add(key)
+        secret = self._world.secrets.get(key)
+        return f"Secret {key} does not exist" if secret is None else authorities_of(key, secret, ("ca.crt",))
+
     def of(self, gateway: Gateway, reference: SecretObjectReference, at: str) -> ir.Certificate | Problem:
         """The certificate behind a reference at the field `at` (GEP-1364: reasons of ResolvedRefs)."""
         home = gateway.metadata.namespace
@@ -113,16 +120,19 @@ def certificate(name: str, secret: Secret) -> ir.Certificate | str:
     return f"{where}: {found}" if isinstance(found, str) else found
 
 
-def authorities_of(name: str, secret: Secret) -> ir.Certificate | str:
-    """The certificates of authorities in a Secret, or what is wrong with them. APISIX's order of fields."""
+def authorities_of(
+    name: str, secret: Secret, fields: tuple[str, ...] = ("cert", "tls.crt", "ca.crt")
+) -> ir.Certificate | str:
+    """The certificates of authorities in a Secret, or what is wrong with them. By default APISIX's order of fields."""
     where = f"Secret {name}"
     try:
         entries = _entries(secret.data)
-        field = next((field for field in ("cert", "tls.crt", "ca.crt") if field in entries), "")
+        field = next((field for field in fields if field in entries), "")
         text = base64.b64decode(entries[field], validate=True) if field else b""
     except (msgspec.MsgspecError, ValueError):
         return f"{where}: its data cannot be read"
-    return authorities(f"Secret {name}", text) or f"{where}: it holds no certificates that can be read (PEM)"
+    what = f"Secret {name}" if len(fields) > 1 else f"Secret {name}, {field}"
+    return authorities(what, text) or f"{where}: it holds no certificates that can be read (PEM)"
 
 
 def authorities(name: str, text: bytes) -> ir.Certificate | None:

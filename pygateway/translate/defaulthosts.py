@@ -10,16 +10,18 @@ from typing import Any, Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.apisix import ApisixRoute, ApisixTls
+from pygateway.resources.apisix import ApisixRoute, ApisixTls, ApisixUpstream
 from pygateway.resources.ingress import Ingress
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
 from pygateway.translate.addresses import ingress_status
 from pygateway.translate.apisixobjects import unsupported, upstream_problems
 from pygateway.translate.apisixroute import apisix_routes
+from pygateway.translate.apisixscheme import tls_problems
 from pygateway.translate.apisixstatus import apisix_status
 from pygateway.translate.apisixtls import apisix_tls
 from pygateway.translate.conflicts import ordered
+from pygateway.translate.dial import Dial
 from pygateway.translate.ingress import ingress_routes
 from pygateway.translate.ingressclass import accepted_names, foreign
 from pygateway.translate.memo import Memo, Reads, Tables, kept
@@ -49,6 +51,8 @@ class DefaultHosts(msgspec.Struct, frozen=True):
     secure: tuple[str, ...] = ()
     tls: tuple[ir.Termination, ...] = ()
     certificates: dict[str, ir.Certificate] = {}
+    dials: dict[str, Dial] = {}
+    """How some clusters are to be spoken to."""
 
 
 class _Loss(msgspec.Struct, frozen=True):
@@ -86,6 +90,11 @@ class DefaultHostsTranslator:
         def of_tls(one: ApisixTls, reads: Reads) -> _Made:
             return _made(_APISIX, "ApisixTls", one.metadata, apisix_tls(one, reads, accepted, over_tls=self._over_tls))
 
+        def of_upstream(one: ApisixUpstream, reads: Reads) -> _Made:
+            problems = (*upstream_problems(one), *tls_problems(one, reads))
+            return _made(_APISIX, "ApisixUpstream", one.metadata, Routes((), problems))
+
+        self._upstreams = Memo(of_upstream)
         self._ingresses = Memo(of_ingress)
         self._apisix_tlses = Memo(of_tls)
         self._apisix_routes = Memo(of_route)
@@ -99,16 +108,19 @@ class DefaultHostsTranslator:
         ingresses = self._ingresses.run(world.ingresses, tables)
         routes = self._apisix_routes.run(world.apisix_routes, tables)
         tlses = self._apisix_tlses.run(world.apisix_tlses, tables)
+        upstreams = self._upstreams.run(world.apisix_upstreams, tables)
         certificate = self._certificate(tables)
         others = tuple(getattr(world, field) for _, field in _WITHOUT_EFFECT)
         reach = ingress_status(world, self._policy.cluster)
         self._reach = reach = self._reach if reach == self._reach else reach
         inputs = (
-            ingresses, routes, tlses, certificate, world.apisix_upstreams, *others, tables.ingress_classes, reach
+            ingresses, routes, tlses, certificate, upstreams, *others, tables.ingress_classes, reach
         )  # fmt: skip
         if len(self._inputs) != len(inputs) or any(a is not b for a, b in zip(inputs, self._inputs, strict=True)):
             others_made = _without_effect(world, self._accepted)
-            made = [*ingresses.values(), *routes.values(), *tlses.values(), *others_made]
+            made = [*ingresses.values(), *routes.values(), *tlses.values()]
+            made += [_ours(one, world.apisix_upstreams[key], world, self._accepted) for key, one in upstreams.items()]
+            made += others_made
             self._result = self._join(made, certificate)
             self._inputs = inputs
         return self._result
@@ -143,7 +155,8 @@ class DefaultHostsTranslator:
             if status is not None:
                 statuses[one.ref] = status
         names = (tuple(host.name for host in plain), tuple(host.name for host in secure))
-        return DefaultHosts(hosts, statuses, problems, *names, tls, certificates)
+        dials = {**self._ingresses.dials(), **self._apisix_routes.dials()}
+        return DefaultHosts(hosts, statuses, problems, *names, tls, certificates, dials)
 
     def _status(self, one: _Made, problems: tuple[Problem, ...]) -> Status | None:
         if one.ref.group == _APISIX:
@@ -157,13 +170,16 @@ class DefaultHostsTranslator:
 
 def _without_effect(world: World, accepted: Set[str]) -> Iterator[_Made]:
     """Those of classes of others are left to them."""
-    for upstream in world.apisix_upstreams.values():
-        problems = _left(upstream, world, accepted) or upstream_problems(upstream)
-        yield _made(_APISIX, "ApisixUpstream", upstream.metadata, Routes((), problems))
     for kind, field in _WITHOUT_EFFECT:
         for one in getattr(world, field).values():
             problems = _left(one, world, accepted) or (unsupported(kind),)
             yield _made(_APISIX, kind, one.metadata, Routes((), problems))
+
+
+def _ours(made: _Made, one: ApisixUpstream, world: World, accepted: Set[str]) -> _Made:
+    """What the object became, unless it is left to others."""
+    left = _left(one, world, accepted)
+    return msgspec.structs.replace(made, routes=Routes((), left)) if left else made
 
 
 def _left(one: Any, world: World, accepted: Set[str]) -> tuple[Problem, ...]:

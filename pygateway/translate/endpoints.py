@@ -14,10 +14,12 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.core import EndpointSlice, Service, ServicePort, SliceEndpoint, TargetRef
 from pygateway.resources.world import World
-from pygateway.translate.backends import place_of, port_of, protocol_of
+from pygateway.translate.backends import port_of, protocol_of
+from pygateway.translate.dial import Dial, Dials, place_of, service_of
 from pygateway.translate.memo import same
 
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
+_AS_THE_PORT_SAYS: Final = Dial()
 
 
 class Upstreams(msgspec.Struct, frozen=True):
@@ -34,14 +36,16 @@ class UpstreamsBuilder:
         self._hosts: tuple[object, ...] = ()
         self._named: dict[str, tuple[ir.VirtualHost, frozenset[str]]] = {}
         self._names: frozenset[str] = frozenset()
+        self._dials: Dials = {}
         self._services: Mapping[str, Service] = {}
         self._slices: Mapping[str, EndpointSlice] = {}
         self._by_service: dict[str, dict[str, EndpointSlice]] = {}
         self._clusters_of: dict[str, list[str]] = {}
         self._result = Upstreams({}, {})
 
-    def build(self, world: World, hosts: tuple[Mapping[str, ir.VirtualHost], ...]) -> Upstreams:
-        """The clusters that the routes of `hosts` name, which resolve to Services of `world`."""
+    def build(self, world: World, hosts: tuple[Mapping[str, ir.VirtualHost], ...], dials: Dials = {}) -> Upstreams:  # noqa: B006 - never changed
+        """The clusters that the routes of `hosts` name, which resolve to Services of `world`. `dials` is how some of
+        them are spoken to."""
         changed = self._take_slices(world.endpoint_slices)
         same_hosts = len(hosts) == len(self._hosts) and all(map(is_, hosts, self._hosts))
         if not same_hosts:
@@ -50,6 +54,10 @@ class UpstreamsBuilder:
         if world.services is not self._services:
             before, self._services = self._services, world.services
             changed.update(key for key in self._clusters_of if before.get(key) is not world.services[key])
+        if dials is not self._dials:
+            names = (dials.keys() | self._dials.keys()) & self._result.clusters.keys()
+            changed.update(service_of(name) for name in names if dials.get(name) != self._dials.get(name))
+            self._dials = dials
         self._take_protocols(changed)
         endpoints = self._result.endpoints
         updates = {name: made for name, made in self._members(changed) if made is not endpoints[name]}
@@ -76,13 +84,13 @@ class UpstreamsBuilder:
         before = self._result
         self._clusters_of = {}
         for name in names:
-            self._clusters_of.setdefault(_service(name), []).append(name)
+            self._clusters_of.setdefault(service_of(name), []).append(name)
         clusters = same(before.clusters, {name: before.clusters.get(name) or ir.Cluster(name) for name in names})
         if clusters is before.clusters:
             return set()
         endpoints = {name: before.endpoints.get(name) or ir.Endpoints(name) for name in names}
         self._result = Upstreams(clusters, endpoints)
-        return {_service(name) for name in clusters if name not in before.clusters}
+        return {service_of(name) for name in clusters if name not in before.clusters}
 
     def _take_protocols(self, services: Iterable[str]) -> None:
         """What the clusters of these Services speak."""
@@ -90,9 +98,10 @@ class UpstreamsBuilder:
         updates: dict[str, ir.Cluster] = {}
         for key in services:
             for name in self._clusters_of.get(key, ()):
-                protocol = protocol_of(name, _port(self._services[key], name))
-                if clusters[name].protocol is not protocol:
-                    updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol)
+                dial = self._dials.get(name, _AS_THE_PORT_SAYS)
+                protocol = dial.protocol or protocol_of(name, _port(self._services[key], name))
+                if clusters[name].protocol is not protocol or clusters[name].tls != dial.tls:
+                    updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol, tls=dial.tls)
         if updates:
             self._result = Upstreams({**clusters, **updates}, self._result.endpoints)
 
@@ -138,10 +147,6 @@ def _named(host: ir.VirtualHost) -> Iterator[str]:
             for backend in route.action.backends:
                 if backend.cluster:
                     yield backend.cluster
-
-
-def _service(cluster: str) -> str:
-    return place_of(cluster)[0]
 
 
 def _port(service: Service, cluster: str) -> ServicePort | None:

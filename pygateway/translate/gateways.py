@@ -10,6 +10,7 @@ from pygateway.resources.gateway import Gateway, GatewayClass
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
 from pygateway.translate.certificates import Certificates
+from pygateway.translate.clientcertificate import client_certificate
 from pygateway.translate.conditions import condition, denied, joined
 from pygateway.translate.listeners import GatewayView, ListenerView, view
 from pygateway.translate.parameters import DEFAULTS, gateway_parameters
@@ -27,8 +28,10 @@ from pygateway.translate.result import (
 
 SUPPORTED_FEATURES: Final = tuple(
     sorted((
-        "GRPCRoute", "GRPCRouteNamedRouteRule",
-        "Gateway", "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests",
+        "BackendTLSPolicy", "BackendTLSPolicySANValidation", "GRPCRoute", "GRPCRouteNamedRouteRule",
+        "Gateway", "GatewayAddressEmpty", "GatewayBackendClientCertificate", "GatewayHTTPListenerIsolation",
+        "GatewayHTTPSListenerDetectMisdirectedRequests", "GatewayInfrastructurePropagation",
+        "GatewayStaticAddresses", "HTTPRouteBackendProtocolH2C",
         "GatewayPort8080", "HTTPRoute", "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode",
         "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout",
@@ -70,10 +73,12 @@ def gateway_view(
     if isinstance(base, Problem):
         base = Problem("InvalidParameters", f"GatewayClass {name} is not accepted", at)
     parameters = base if isinstance(base, Problem) else gateway_parameters(gateway, base, world)
+    client = client_certificate(gateway, keys)
     if isinstance(parameters, Problem):
         return view(gateway, policy, keys, parameters, unsupported(gateway))
     found = view(gateway, policy, keys, _address_fault(gateway, policy), unsupported(gateway))
-    return msgspec.structs.replace(found, parameters=parameters)
+    problems = (*found.problems, client) if isinstance(client, Problem) else found.problems
+    return msgspec.structs.replace(found, parameters=parameters, client=client, problems=problems)
 
 
 def _address_fault(gateway: Gateway, policy: Policy) -> Problem | None:
@@ -176,9 +181,8 @@ def _waits(one: GatewayView, addresses: tuple[StatusAddress, ...], reach: Reach)
 
 def _resolved(one: GatewayView) -> Condition:
     generation = one.gateway.metadata.generation
-    if (one.gateway.spec.tls or {}).get("backend"):
-        message = "spec.tls.backend: a client certificate for backends is not supported yet"
-        return condition("ResolvedRefs", False, "InvalidClientCertificateRef", message, generation)
+    if isinstance(one.client, Problem):
+        return condition("ResolvedRefs", False, one.client.reason, str(one.client), generation)
     bad = [
         f"listener {each.spec.name}: {part.message}"
         for each in one.listeners
@@ -194,9 +198,8 @@ def unsupported(gateway: Gateway) -> Iterator[Problem]:
     """Fields that are not honoured, and change nothing for what is served: certificates where there is no TLS,
     listeners of other objects."""
     tls = gateway.spec.tls or {}
-    for field in ("frontend", "backend"):
-        if tls.get(field):
-            yield Problem("NotSupported", f"tls.{field} is not supported yet", f"spec.tls.{field}")
+    if tls.get("frontend"):
+        yield Problem("NotSupported", "tls.frontend is not supported yet", "spec.tls.frontend")
     allowed = gateway.spec.allowed_listeners or {}
     namespaces = allowed.get("namespaces")
     if isinstance(namespaces, dict) and namespaces.get("from", "None") != "None":

@@ -67,6 +67,8 @@ class GatewayView(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
     fault: Problem | None = None
     parameters: ServiceParameters = ServiceParameters()
+    client: ir.Certificate | Problem | None = None
+    """What is shown to backends over TLS, or why it is not to be had: then they are not spoken to."""
 
 
 class _Judged(msgspec.Struct, frozen=True):

@@ -111,6 +111,18 @@ class RouteStatus(msgspec.Struct, frozen=True):
     parents: tuple[RouteParentStatus, ...]
 
 
+class PolicyAncestorStatus(msgspec.Struct, frozen=True, rename="camel"):
+    ancestor_ref: ParentReference
+    controller_name: str
+    conditions: tuple[Condition, ...]
+
+
+class PolicyStatus(msgspec.Struct, frozen=True):
+    """Our entries only; the list may hold other controllers' too."""
+
+    ancestors: tuple[PolicyAncestorStatus, ...]
+
+
 class ApisixStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
@@ -121,7 +133,7 @@ class IngressStatus(msgspec.Struct, frozen=True, rename="camel"):
     load_balancer: LoadBalancerStatus
 
 
-Status = GatewayClassStatus | GatewayStatus | RouteStatus | ApisixStatus | IngressStatus
+Status = GatewayClassStatus | GatewayStatus | RouteStatus | PolicyStatus | ApisixStatus | IngressStatus
 
 
 class GatewayPort(msgspec.Struct, frozen=True, order=True):

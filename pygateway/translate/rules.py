@@ -126,5 +126,6 @@ def _cluster(owner: Owner, ref: HTTPBackendRef, at: str, reads: Reads) -> str | 
     if ref.port is None:
         return Problem("BackendNotFound", "a backend of kind Service needs a port", f"{at}.port")
     missing = reads.service(f"{namespace}/{ref.name}") is None
+    place = f"{at}.{'name' if missing else 'port'}"
     find = resolve_http2 if owner.http2 else resolve
-    return find(reads.service, namespace, ref.name, ref.port, f"{at}.{'name' if missing else 'port'}")
+    return find(reads.service, namespace, ref.name, ref.port, place, reads.policed(f"{namespace}/{ref.name}"))

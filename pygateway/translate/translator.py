@@ -10,7 +10,8 @@ from pygateway import ir
 from pygateway.resources.meta import Ref
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
-from pygateway.translate import told
+from pygateway.translate import dial, told
+from pygateway.translate.backendtls import BackendPolicies
 from pygateway.translate.certificates import Certificates
 from pygateway.translate.defaulthosts import LISTENER, SECURE, DefaultHosts, DefaultHostsTranslator
 from pygateway.translate.endpoints import UpstreamsBuilder
@@ -21,6 +22,8 @@ from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
 from pygateway.translate.memo import Tables, same, settled
 from pygateway.translate.parameters import class_parameters
+from pygateway.translate.policed import Policed, PolicedHosts
+from pygateway.translate.policystatus import policies
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
 from pygateway.translate.routekinds import RouteKinds
@@ -49,6 +52,9 @@ class Translator:
         self._standing = Standing()
         self._routes = RouteKinds(policy)
         self._gateway_hosts = GatewayHostsBuilder()
+        self._policies = BackendPolicies()
+        self._policed = PolicedHosts()
+        self._dials: dict[str, dial.Dial] = {}
         self._default_hosts = DefaultHostsTranslator(policy)
         self._upstreams = UpstreamsBuilder()
         self._inputs: tuple[object, ...] = ()
@@ -63,14 +69,16 @@ class Translator:
         self._world = world
         self._standing = self._standings.build(world, tables.gateways)
         routes = self._routes.run(world, tables)
-        gateway_hosts = self._gateway_hosts.build(routes)
+        policed = self._policed.build(self._gateway_hosts.build(routes), tables)
         default_hosts = self._default_hosts.translate(world, tables)
         of_gateways = (world.gateway_classes, self._classes, tables.gateways, self._standing.reaches)
-        inputs = (*of_gateways, world.unusable, routes, gateway_hosts, default_hosts)
+        self._dials = dials = settled(self._dials, {**policed.dials, **default_hosts.dials})
+        of_policies = (tables.policies, policed, dials)
+        inputs = (*of_gateways, *of_policies, world.unusable, routes, default_hosts)
         if len(inputs) != len(self._inputs) or not all(map(is_, inputs, self._inputs)):
-            self._last = self._join(world, routes, gateway_hosts, default_hosts)
+            self._last = self._join(world, routes, policed, default_hosts)
             self._inputs = inputs
-        upstreams = self._upstreams.build(world, (gateway_hosts.hosts, default_hosts.hosts))
+        upstreams = self._upstreams.build(world, (policed.hosts.hosts, default_hosts.hosts), dials)
         snapshot = msgspec.structs.replace(
             self._last.snapshot, clusters=upstreams.clusters, endpoints=upstreams.endpoints
         )
@@ -104,19 +112,22 @@ class Translator:
             # Not what is equal: it is the very Secret that was read.
             secrets=same(old.secrets, self._certificates.secrets()),
             certificates=self._certificates,
+            policies=self._policies.look_at(world),
         )
         fields = found.__struct_fields__
         return old if all(getattr(found, field) is getattr(old, field) for field in fields) else found
 
     def _join(
-        self, world: World, routes: Mapping[Ref, RouteResult], ours: GatewayHosts, default: DefaultHosts
+        self, world: World, routes: Mapping[Ref, RouteResult], policed: Policed, default: DefaultHosts
     ) -> Translation:
         """Everything but clusters and endpoints."""
+        ours = policed.hosts
         everybody = told.Told(dict(default.statuses), {ref: list(some) for ref, some in default.problems.items()})
         told.classes(everybody, world.gateway_classes, self._classes)
         gateways = told.Gateways(self._tables.gateways, self._standing.reaches)
         told.gateways(everybody, gateways, world, told.attached(routes), self._policy)
         told.routes(everybody, routes, ours.losses, self._policy)
+        policies(everybody, self._tables.policies, policed, self._policy)
         unusable(everybody, world, accepted_names(self._policy))
         listeners = {**self._gateway_listeners(ours), **self._default_listeners(default)}
         before = self._last
@@ -128,6 +139,7 @@ class Translator:
                     before.snapshot.certificates,
                     {
                         **default.certificates,
+                        **dial.certificates(self._dials),
                         **{each.name: each for _, _, listener in self._serving() for each in listener.certificates},
                     },
                 ),

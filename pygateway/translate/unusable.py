@@ -19,6 +19,7 @@ from pygateway.translate.result import (
     Condition,
     GatewayClassStatus,
     GatewayStatus,
+    PolicyStatus,
     Problem,
     RouteStatus,
     Status,
@@ -64,6 +65,13 @@ def _refused(status: Status, problems: tuple[Problem, ...], generation: int) -> 
             tuple(
                 msgspec.structs.replace(parent, conditions=_conditions(parent.conditions, problems, generation))
                 for parent in status.parents
+            )
+        )
+    if isinstance(status, PolicyStatus):
+        return PolicyStatus(
+            tuple(
+                msgspec.structs.replace(one, conditions=_conditions(one.conditions, problems, generation))
+                for one in status.ancestors
             )
         )
     if isinstance(status, GatewayStatus | GatewayClassStatus):

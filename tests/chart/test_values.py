@@ -54,7 +54,7 @@ def test_an_unknown_key_is_refused_by_name(value: str, named: str, helm: Helm) -
         ("replicaCount=2,apisix.replicaCount=3", "replicaCount (2) and apisix.replicaCount (3)"),
         ("metrics.serviceMonitor.enabled=true,serviceMonitor.enabled=false", "disagree"),
         ("gateway.tls.fallbackSNI=a.example", "gateway.tls.fallbackSNI: say settings.default_certificate, a Secret"),
-        ("apisix.ssl.existingCASecret=ca", "apisix.ssl.existingCASecret: TLS to backends is not supported yet"),
+        ("apisix.ssl.existingCASecret=ca", "apisix.ssl.existingCASecret: say whom to trust in a BackendTLSPolicy"),
         ("gateway.tls.sslProtocols=TLSv1.1", 'gateway.tls.sslProtocols: it is "TLSv1.2 TLSv1.3" or "TLSv1.3"'),
         ("service.stream.enabled=true,service.stream.tcp[0]=9100", "TCP and UDP ports are not supported yet"),
         ("gateway.proxyProtocol.http.enabled=true", "PROXY protocol"),

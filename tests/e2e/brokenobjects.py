@@ -229,17 +229,19 @@ def other_apisix() -> Iterator[Broken]:
     v2 = "apisix.apache.org/v2"
     unsupported = ("", "Accepted", "False", "NotSupported")
     upstreams: dict[str, Object] = {
-        "scheme": {"scheme": "grpcs"},
+        "scheme": {"scheme": "udp"},
         "balancer": {"loadbalancer": {"type": "coin-toss"}},
         "health": {"healthCheck": {"active": {"type": "carrier-pigeon"}}},
         "host": {"passHost": "somebody"},
         "subsets": {"subsets": [{"name": "a", "labels": {"a": "b"}}]},
         "external": {"externalNodes": [{"name": "nobody.example", "type": "Service"}]},
         "discovery": {"discovery": {"type": "nobody", "serviceName": "x"}},
-        "certificate": {"tlsSecret": {"name": "nobody", "namespace": NAMESPACE}},
     }
     for name, spec in upstreams.items():
         yield Broken(manifest(v2, "ApisixUpstream", name, spec), *unsupported)
+    mutual = {"scheme": "https", "tlsSecret": {"name": "nobody", "namespace": NAMESPACE}}
+    unresolved = ("", "ResolvedRefs", "False", "InvalidCertificateRef")
+    yield Broken(manifest(v2, "ApisixUpstream", "certificate", mutual), *unresolved)
     secret = {"hosts": ["tls.broken.example"], "secret": {"name": "nobody", "namespace": NAMESPACE}}
     yield Broken(manifest(v2, "ApisixTls", "tls", secret), *unsupported)  # the walk-through has no port for TLS
     auth = {"authParameter": {"keyAuth": {"secretRef": {"name": "nobody"}}}}

@@ -25,6 +25,7 @@ PLACES = {
     "events": "/api/v1",
     "namespaces": "/api/v1",
     "deployments": "/apis/apps/v1",
+    "configmaps": "/api/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "ingresses": "/apis/networking.k8s.io/v1",
@@ -37,6 +38,7 @@ PLACES = {
     "tcproutes": "/apis/gateway.networking.k8s.io/v1",
     "udproutes": "/apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "/apis/gateway.networking.k8s.io/v1",
+    "backendtlspolicies": "/apis/gateway.networking.k8s.io/v1",
     "apisixroutes": "/apis/apisix.apache.org/v2",
     "apisixtlses": "/apis/apisix.apache.org/v2",
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pygateway.resources.core import ConfigMapData
 from pygateway.resources.meta import Ref
 from pygateway.resources.world import KINDS
 from pygateway.sources.kubernetes.items import Item, ItemReader
@@ -74,6 +75,15 @@ def test_a_secret_that_cannot_be_read_does_not_say_what_is_in_it() -> None:
         item = read("Secret", metadata={**META, "labels": None}, data=data)
         assert item.value is None
         assert "hunter2" not in repr(item)
+
+
+def test_of_a_config_map_nothing_but_authorities_is_kept() -> None:
+    large = {"ca.crt": "PEM", "dashboard.json": "x" * 100_000}
+    item = read("ConfigMap", data=large, binaryData={"b": "eA=="}, immutable=True)
+    assert (item.faults, item.value.data) == ((), ConfigMapData("PEM"))
+    assert len(msgspec.json.encode(item.value)) < 300
+    for nothing in ({}, {"data": None}, {"data": {"other": "x"}}):
+        assert read("ConfigMap", **nothing).value.data == ConfigMapData()
 
 
 def test_a_status_does_not_even_ask_for_a_look() -> None:

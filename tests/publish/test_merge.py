@@ -17,6 +17,8 @@ from pygateway.translate.result import (
     GatewayStatus,
     IngressStatus,
     ListenerStatus,
+    PolicyAncestorStatus,
+    PolicyStatus,
     RouteParentStatus,
     RouteStatus,
     StatusAddress,
@@ -43,6 +45,15 @@ def parent(name: str, condition: Condition = GOOD, **more: Any) -> RouteParentSt
 def entry(name: str, condition: Condition = GOOD, controller: str = US, **more: Any) -> dict[str, Any]:
     ref = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name, **more}
     return {"parentRef": ref, "controllerName": controller, "conditions": [as_json(condition, BEFORE)]}
+
+
+def ancestor(name: str, condition: Condition = GOOD) -> PolicyAncestorStatus:
+    return PolicyAncestorStatus(ParentReference(name=name, namespace="shop"), US, (condition,))
+
+
+def ancestor_entry(name: str) -> dict[str, Any]:
+    made = entry(name, namespace="shop")
+    return {"ancestorRef": made.pop("parentRef"), **made}
 
 
 def addresses(*values: str) -> IngressStatus:
@@ -111,6 +122,34 @@ class TestRoutes:
         }  # fmt: skip
 
 
+class TestPolicies:
+    def test_our_entries_are_known_by_the_gateway_and_others_are_left_alone(self) -> None:
+        theirs = {**ancestor_entry("edge"), "controllerName": "example.com/other"}
+        current = {"ancestors": [theirs, ancestor_entry("edge"), ancestor_entry("gone")]}
+        assert changes(PolicyStatus((ancestor("edge"),)), current, FACTS) == {
+            "ancestors": [theirs, ancestor_entry("edge")]
+        }
+        assert changes(PolicyStatus((ancestor("edge"),)), {"ancestors": [ancestor_entry("edge")]}, FACTS) == {}
+
+    def test_a_new_entry_comes_last_and_an_old_one_keeps_its_time(self) -> None:
+        wanted = PolicyStatus((ancestor("new"), ancestor("edge", msgspec.structs.replace(GOOD, reason="Other"))))
+        made = changes(wanted, {"ancestors": [ancestor_entry("edge")]}, FACTS)["ancestors"]
+        assert [one["ancestorRef"]["name"] for one in made] == ["edge", "new"]
+        assert [one["conditions"][0]["lastTransitionTime"] for one in made] == [BEFORE, FACTS.now]
+
+    def test_there_are_no_more_than_the_api_server_takes(self) -> None:
+        theirs = [{**ancestor_entry(f"e{number}"), "controllerName": "example.com/other"} for number in range(15)]
+        wanted = PolicyStatus((ancestor("a"), ancestor("b")))
+        made = changes(wanted, {"ancestors": theirs}, FACTS)["ancestors"]
+        assert made[:15] == theirs
+        assert [one["ancestorRef"]["name"] for one in made[15:]] == ["a"]
+
+    def test_one_that_is_no_longer_ours_loses_our_entries(self) -> None:
+        theirs = {**ancestor_entry("edge"), "controllerName": "example.com/other"}
+        current = {"ancestors": [ancestor_entry("edge"), theirs]}
+        assert withdrawn(PolicyStatus((ancestor("edge"),)), current, FACTS) == {"ancestors": [theirs]}
+
+
 class TestGateways:
     WANTED = GatewayStatus(
         (StatusAddress("IPAddress", "10.0.0.1"),), (GOOD,), (ListenerStatus("http", (), 2, (GOOD,)),)
@@ -173,11 +212,13 @@ PARENT = st.fixed_dictionaries(
         "conditions": CONDITIONS,
     },
 )
+ANCESTOR = PARENT.map(lambda one: {"ancestorRef": one.pop("parentRef", None), **one})
 CURRENT = st.fixed_dictionaries(
     {},
     optional={
         "conditions": CONDITIONS,
         "parents": st.lists(PARENT | ANYTHING, max_size=4) | ANYTHING,
+        "ancestors": st.lists(ANCESTOR | ANYTHING, max_size=4) | ANYTHING,
         "listeners": st.lists(st.fixed_dictionaries({"name": TEXT | ANYTHING}, optional={"conditions": CONDITIONS}))
         | ANYTHING,
         "addresses": ANYTHING,
@@ -190,6 +231,8 @@ WANTED = st.sampled_from([
     TestGateways.WANTED,
     RouteStatus(()),
     RouteStatus((parent("edge"), parent("old", BAD, port=3))),
+    PolicyStatus(()),
+    PolicyStatus((ancestor("edge"), ancestor("old", BAD))),
     addresses(),
     addresses("10.0.0.1", "10.0.0.2"),
 ])  # fmt: skip

@@ -46,9 +46,9 @@ apisix.ssl.additionalContainerPorts: further ports are not supported yet
 gateway.tls.fallbackSNI: say settings.default_certificate, a Secret
 service.tls.fallbackSNI: say settings.default_certificate, a Secret
 apisix.ssl.fallbackSNI: say settings.default_certificate, a Secret
-gateway.tls.existingCASecret: TLS to backends is not supported yet
-service.tls.existingCASecret: TLS to backends is not supported yet
-apisix.ssl.existingCASecret: TLS to backends is not supported yet
+gateway.tls.existingCASecret: say whom to trust in a BackendTLSPolicy
+service.tls.existingCASecret: say whom to trust in a BackendTLSPolicy
+apisix.ssl.existingCASecret: say whom to trust in a BackendTLSPolicy
 apisix.ssl.enableHTTP3: HTTP/3 is not supported
 gateway.proxyProtocol.http.enabled: the PROXY protocol is not supported yet
 gateway.proxyProtocol.https.enabled: the PROXY protocol is not supported yet
@@ -126,8 +126,8 @@ gateway.stream: TCP and UDP ports are not supported yet
 service.stream: TCP and UDP ports are not supported yet
 gateway.tls.http2: clients have the choice
 service.tls.http2: clients have the choice
-gateway.tls.certCAFilename: TLS to backends is not supported yet
-service.tls.certCAFilename: TLS to backends is not supported yet
+gateway.tls.certCAFilename: say whom to trust in a BackendTLSPolicy
+service.tls.certCAFilename: say whom to trust in a BackendTLSPolicy
 gateway.proxyProtocol: the PROXY protocol is not supported yet
 gateway.ingress: apply an Ingress of your own
 ingress: apply one of your own
@@ -145,7 +145,7 @@ apisix.setIDFromPodUID: replicas need no identity
 apisix.status: see metrics.containerPort
 apisix.timezone: times are UTC
 apisix.ssl.http2: clients have the choice
-apisix.ssl.certCAFilename: TLS to backends is not supported yet
+apisix.ssl.certCAFilename: say whom to trust in a BackendTLSPolicy
 apisix.ssl.sslCiphers: see settings.tls_ciphers
 apisix.proxyProtocol: the PROXY protocol is not supported yet
 apisix.plugins: nothing needs to be switched on

@@ -16,6 +16,7 @@ from pygateway.dataplane.errors import (
     IDLE_TIMEOUT,
     UPSTREAM_RESET,
     UPSTREAM_SILENT,
+    Broken,
     ProxyError,
     bad_response,
 )
@@ -121,7 +122,8 @@ class ClientConnection(Connection):
             stream.on_response_end(NO_LINES)
         else:
             silent = state == HEAD and not self._buffer
-            stream.on_upstream_error(UPSTREAM_SILENT if silent else UPSTREAM_RESET)
+            error = UPSTREAM_SILENT if silent else UPSTREAM_RESET
+            stream.on_upstream_error(exc.error if isinstance(exc, Broken) else error)
 
     def pause_writing(self) -> None:
         self._blocked = True

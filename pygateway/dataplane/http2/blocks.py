@@ -60,11 +60,11 @@ def call_lines(error: ProxyError, ctx: Context) -> list[bytes]:
     return lines
 
 
-def request_block(encoder: Encoder, request: RequestOut, host: bytes) -> bytes:
-    """A request's head as a header block."""
+def request_block(encoder: Encoder, request: RequestOut, host: bytes, scheme: bytes) -> bytes:
+    """A request's head as a header block; `scheme` is a whole line."""
     out: list[bytes] = []
     encoder.begin(out)
-    encoder.add([b":method: " + request.method.encode(), b":scheme: http"], out)
+    encoder.add([b":method: " + request.method.encode(), scheme], out)
     encoder.add([b":authority: " + (request.authority or host)], out)
     encoder.add_once(b":path", request.target, out)
     for line in request.forwarded.split(b"\r\n"):

@@ -1,4 +1,4 @@
-"""The backend's side of HTTP/2 in clear text, by prior knowledge: one connection, many exchanges at once.
+"""The backend's side of HTTP/2, by prior knowledge or over TLS (`dial`): one connection, many exchanges at once.
 
 Life of a connection: it is in its peer's `shared` from the moment it is open; it leaves when it retires (GOAWAY, too
 old, the endpoint is gone, a try got no byte in time), and closes when the last stream is over.
@@ -16,6 +16,7 @@ from pygateway.dataplane.errors import (
     UPSTREAM_REFUSED,
     UPSTREAM_RESET,
     UPSTREAM_SILENT,
+    Broken,
     ProxyError,
     bad_response,
 )
@@ -52,6 +53,7 @@ class Http2Client(Connection):
     ctx: Context
     peer: Peer
     shared: "Sharing"
+    scheme: bytes
     _transport: asyncio.Transport | None
     _write: Callable[[bytes], None]
     _next: int
@@ -62,6 +64,7 @@ class Http2Client(Connection):
         self.ctx = ctx
         self.peer = peer
         self.shared = Sharing(self, ctx.wheel.now)
+        self.scheme = b":scheme: http" if peer.secured is None else b":scheme: https"
         self.peer_streams = ASSUMED_STREAMS
         self._transport = None
         self._write = _unconnected
@@ -113,7 +116,8 @@ class Http2Client(Connection):
         self.ctx.wheel.forget(self)
         for channel in list(self.streams.values()):
             stream = cast(ClientStream, channel.owner)
-            stream.fail(UPSTREAM_SILENT if channel.bytes_in == 0 else UPSTREAM_RESET)
+            error = UPSTREAM_SILENT if channel.bytes_in == 0 else UPSTREAM_RESET
+            stream.fail(exc.error if isinstance(exc, Broken) else error)
         self.streams = {}
 
     def pause_writing(self) -> None:
@@ -298,7 +302,7 @@ class ClientStream(Upstream):
             self.ctx.loop.call_soon(self.fail, UPSTREAM_SILENT)
             return
         channel = self._channel = connection.start(self)
-        block = request_block(connection.encoder, request, connection.peer.host)
+        block = request_block(connection.encoder, request, connection.peer.host, connection.scheme)
         connection.send_headers(channel, block, end and not data)
         if data:
             connection.send_data(channel, data, end)

@@ -35,7 +35,7 @@ from pygateway.dataplane.tls.clienthello import (
     HelloReader,
     alert,
 )
-from pygateway.dataplane.tls.contexts import PROTOCOLS
+from pygateway.dataplane.tls.contexts import PROTOCOLS, SLICE
 from pygateway.dataplane.tls.table import Choice
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,6 @@ HANDSHAKE: Final = 1
 OPEN: Final = 2
 CLOSED: Final = 3
 
-SLICE: Final = 16384
-"""Bytes that pass through the TLS library at once, a record's worth: its buffers keep the size that they grew to."""
 _OFFERED: Final = frozenset(name.encode() for name in PROTOCOLS)
 _FAILURES: Final[dict[str, str]] = {
     "UNSUPPORTED_PROTOCOL": "old-version",

@@ -14,6 +14,8 @@ from pygateway.dataplane.config import Config
 
 PROTOCOLS: Final = ["h2", "http/1.1"]
 """What ALPN offers, the preferred one first; `connection.speak` says which protocol stands behind each."""
+SLICE: Final = 16384
+"""Bytes that pass through the TLS library at once, a record's worth: its buffers keep the size that they grew to."""
 _MOST_SESSIONS: Final = 2000
 """Sessions that OpenSSL may keep in one context (some 500 bytes each) before another takes its place."""
 _LOOK: Final = 256
@@ -103,12 +105,13 @@ def make_context(
     if authorities is not None:
         context.load_verify_locations(cadata=authorities.chain.decode("ascii"))
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-    _load(context, certificate)
+    load(context, certificate)
     return context
 
 
-def _load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:
-    """The library reads files only: an anonymous one, in memory, is never on a disk and has no name."""
+def load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:
+    """Lets the context show a certificate. The library reads files only: an anonymous one, in memory, is never on a
+    disk and has no name."""
     fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         data = certificate.chain + b"\n" + certificate.key

@@ -1,11 +1,14 @@
 """A cluster at run time: its peers, its balancer, its counters. It keeps its identity while its policy and members
 change."""
 
+from collections.abc import Iterable
+
 from pygateway import ir
 from pygateway.dataplane.balance.base import Balancer
 from pygateway.dataplane.balance.least_request import LeastRequest
 from pygateway.dataplane.balance.round_robin import RoundRobin
 from pygateway.dataplane.stats import Tally
+from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.upstream.outlier import Outliers
 from pygateway.dataplane.upstream.peer import Peer
 from pygateway.dataplane.wheel import Wheel
@@ -30,6 +33,8 @@ class Cluster:
     _max_age: float
     _max_idle: int
     _http2: bool
+    _tls: ir.UpstreamTls | None
+    _secured: Secured | None
 
     def __init__(self, name: str, wheel: Wheel, max_idle: int) -> None:
         self.name = name
@@ -48,9 +53,11 @@ class Cluster:
         self._max_age = policy.max_age
         self._max_idle = max_idle
         self._http2 = False
+        self._tls = None
+        self._secured = None
 
     def configure(self, policy: ir.Cluster) -> None:
-        """Take a new policy; connections and the members' state stay."""
+        """Take a new policy; connections and the members' state stay, unless TLS is another."""
         if policy.balancer != self._balancing:
             self._balancing = policy.balancer
             self.balancer = LeastRequest() if policy.balancer is ir.Balancer.LEAST_REQUEST else RoundRobin()
@@ -58,8 +65,13 @@ class Cluster:
         self.connect_timeout = policy.connect_timeout
         self._idle_timeout = policy.idle_timeout
         self._max_age = policy.max_age
-        self._http2 = policy.protocol is ir.Protocol.H2C
+        http2 = policy.protocol is ir.Protocol.H2C
+        changed = policy.tls != self._tls or (policy.tls is not None and http2 != self._http2)
+        self._http2 = http2
+        self._tls = policy.tls
         self.outliers.configure(policy.passive)
+        if changed:
+            self.renew()
         for peer in self.members:
             self._apply(peer)
 
@@ -81,6 +93,23 @@ class Cluster:
             peer.remove()
             self.outliers.restore(peer)
 
+    def renew(self) -> None:
+        """TLS is another: no connection of before is used again. What is under way ends as it began."""
+        before = self.members
+        self._secured = None if self._tls is None else Secured(self._tls, self._http2)
+        self.peers = {key: Peer(self.name, peer.address, peer.port, peer.weight) for key, peer in self.peers.items()}
+        self.members = list(self.peers.values())
+        for peer in self.members:
+            self._apply(peer)
+        self.balancer.update(self.members)
+        for peer in before:
+            peer.remove()
+            self.outliers.restore(peer)
+
+    def shows(self, certificates: Iterable[str]) -> bool:
+        """Whether its TLS needs one of these certificates or authorities."""
+        return self._tls is not None and not set(self._tls.keys()).isdisjoint(certificates)
+
     def used(self) -> bool:
         """Whether anything has been counted. Of thousands of clusters most may never be asked, and seven metrics of
         zeros for each cost control half a second at every scrape."""
@@ -98,4 +127,5 @@ class Cluster:
         peer.max_idle = self._max_idle
         peer.idle_timeout = self._idle_timeout
         peer.max_age = self._max_age
+        peer.secured = self._secured
         peer.speak(self._http2)

@@ -1,14 +1,18 @@
 """A peer is one endpoint of one cluster as a worker sees it: its idle connections and how it has been doing.
 
-Reuse is decided by identity. A connection belongs to exactly one peer, and a peer is (cluster, address, port): two
-clusters never share connections, so a policy never reaches another cluster's traffic. Peers survive configuration
-changes; one that left the endpoints closes its idle connections at once and its busy ones when their exchange ends.
+Reuse is decided by identity. A connection belongs to exactly one peer, and a peer is (cluster, address, port, TLS with
+all its attributes): two clusters never share connections, so a policy never reaches another cluster's traffic, and
+where TLS changes another peer takes the place of this one. Peers survive other configuration changes; one that left the
+endpoints closes its idle connections at once and its busy ones when their exchange ends.
 
 A connection of HTTP/1.1 is either idle or somebody's; one of HTTP/2 is shared by as many exchanges as the backend
 takes.
 """
 
+import ssl
+
 from pygateway.dataplane.framing import Upstream
+from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.wheel import Timed, Wheel
 
 
@@ -58,7 +62,8 @@ class Shared:
 class Peer:
     """`active` counts exchanges that use or open a connection (what least request compares); `weight` >= 1.
 
-    `rank` is the smooth weighted round robin's running value.
+    `rank` is the smooth weighted round robin's running value. `secured` None is clear text; `session` is the last one
+    of TLS, for the next connection.
     """
 
     cluster: str
@@ -70,6 +75,8 @@ class Peer:
     idle: list[Connection]
     opening: dict[Opening, None]
     http2: bool
+    secured: Secured | None
+    session: ssl.SSLSession | None
     shared: list[Shared]
     active: int
     failures: int
@@ -92,6 +99,8 @@ class Peer:
         self.idle = []
         self.opening = {}
         self.http2 = False
+        self.secured = None
+        self.session = None
         self.shared = []
         self.active = 0
         self.failures = 0
