@@ -4,7 +4,8 @@ import asyncio
 from typing import cast
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyError
+from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, Broken, ProxyError
+from pygateway.dataplane.upstream.dial import dial
 from pygateway.dataplane.upstream.peer import Opening, Peer
 
 
@@ -64,11 +65,10 @@ class Dialing(Opening):
         return cast(asyncio.Protocol, Unwanted()) if waiter is None else waiter.backend_protocol()
 
     async def _run(self) -> None:
-        """The one place where a relay dials."""
         try:
-            await self._ctx.loop.create_connection(self._make, self._peer.address, self._peer.port)
-        except OSError:
-            self._fail(CONNECT_FAILED)
+            await dial(self._ctx, self._peer, self._make)
+        except Broken as fault:
+            self._fail(fault.error)
 
     def _fail(self, error: ProxyError) -> None:
         waiter = self._waiter
