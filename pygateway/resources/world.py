@@ -15,9 +15,10 @@ from pygateway.resources.apisix import (
     ApisixTls,
     ApisixUpstream,
 )
-from pygateway.resources.core import EndpointSlice, Namespace, Node, Secret, Service
+from pygateway.resources.core import ConfigMap, EndpointSlice, Namespace, Node, Secret, Service
 from pygateway.resources.gateway import GROUP, VERSIONS, Gateway, GatewayClass, ReferenceGrant
 from pygateway.resources.ingress import Ingress, IngressClass
+from pygateway.resources.listenersets import ListenerSet
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP as OWN_GROUP
 from pygateway.resources.parameters import GatewayParameters
@@ -57,8 +58,10 @@ KINDS: Final = (
     KindInfo("", ("v1",), "Namespace", "namespaces", Namespace, False, "namespaces"),
     KindInfo("", ("v1",), "Node", "nodes", Node, False, "nodes"),
     KindInfo("", ("v1",), "Secret", "secrets", Secret, True, "secrets", _NOT_OURS),
+    KindInfo("", ("v1",), "ConfigMap", "configmaps", ConfigMap, True, "config_maps"),
     KindInfo(GROUP, VERSIONS, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, VERSIONS, "Gateway", "gateways", Gateway, True, "gateways"),
+    KindInfo(GROUP, ("v1",), "ListenerSet", "listenersets", ListenerSet, True, "listener_sets"),
     KindInfo(GROUP, VERSIONS, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
     KindInfo(GROUP, VERSIONS, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
     KindInfo("networking.k8s.io", ("v1",), "Ingress", "ingresses", Ingress, True, "ingresses"),
@@ -113,8 +116,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     namespaces: Mapping[str, Namespace] = {}
     nodes: Mapping[str, Node] = {}
     secrets: Mapping[str, Secret] = {}
+    config_maps: Mapping[str, ConfigMap] = {}
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
+    listener_sets: Mapping[str, ListenerSet] = {}
     http_routes: Mapping[str, HTTPRoute] = {}
     reference_grants: Mapping[str, ReferenceGrant] = {}
     ingresses: Mapping[str, Ingress] = {}

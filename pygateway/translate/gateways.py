@@ -9,8 +9,10 @@ import msgspec
 from pygateway.resources.gateway import Gateway, GatewayClass
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
+from pygateway.translate import selectors
 from pygateway.translate.certificates import Certificates
 from pygateway.translate.conditions import condition, denied, joined
+from pygateway.translate.frontend import insecure
 from pygateway.translate.listeners import GatewayView, ListenerView, view
 from pygateway.translate.parameters import DEFAULTS, gateway_parameters
 from pygateway.translate.reach import Reach
@@ -27,18 +29,23 @@ from pygateway.translate.result import (
 
 SUPPORTED_FEATURES: Final = tuple(
     sorted((
-        "Gateway", "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests",
+        "Gateway", "GatewayFrontendClientCertificateValidation",
+        "GatewayFrontendClientCertificateValidationInsecureFallback", "GatewayHTTPListenerIsolation",
+        "GatewayHTTPSListenerDetectMisdirectedRequests",
         "GatewayPort8080", "HTTPRoute", "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode",
         "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout",
         "HTTPRouteDestinationPortMatching", "HTTPRouteHostRewrite", "HTTPRouteMethodMatching",
         "HTTPRouteNamedRouteRule", "HTTPRouteParentRefPort", "HTTPRoutePathRedirect", "HTTPRoutePathRewrite",
         "HTTPRoutePortRedirect", "HTTPRouteQueryParamMatching", "HTTPRouteRequestTimeout",
-        "HTTPRouteResponseHeaderModification", "HTTPRouteSchemeRedirect", "ReferenceGrant",
+        "HTTPRouteResponseHeaderModification", "HTTPRouteSchemeRedirect", "ListenerSet", "ReferenceGrant",
     ))
 )  # fmt: skip
 """Features of Gateway API (`pkg/features`) that hold."""
 
+
+_LETTING_IN: Final = ("None", "Same", "All", "Selector")
+"""Whose ListenerSets may attach."""
 
 Classes = Mapping[str, ServiceParameters | Problem]
 """The classes of ours by name: what each says of Services, or why it is not accepted."""
@@ -96,16 +103,31 @@ def gateway_status(one: GatewayView, attached: Mapping[str, int], policy: Policy
     """`attached` is the number of accepted routes by the key of the listener; `reach` is None without a cluster."""
     there = reach.addresses if reach is not None else tuple(StatusAddress("IPAddress", at) for at in policy.addresses)
     addresses = () if one.fault is not None else _addresses(one, there)
-    listeners = tuple(
-        ListenerStatus(each.spec.name, each.kinds, attached.get(each.key, 0), _listener_conditions(each, reach))
-        for each in one.listeners
-    )
     accepted = _accepted(one, reach)
     return GatewayStatus(
         addresses=addresses,
-        conditions=(accepted, _programmed(one, accepted, addresses, reach), _resolved(one)),
-        listeners=listeners,
+        conditions=(accepted, _programmed(one, accepted, addresses, reach), _resolved(one), *_insecure(one)),
+        listeners=listener_statuses(one.listeners, attached, reach),
+        attached_listener_sets=sum(each.is_accepted() for each in one.sets),
     )
+
+
+def listener_statuses(
+    listeners: tuple[ListenerView, ...], attached: Mapping[str, int], reach: Reach | None
+) -> tuple[ListenerStatus, ...]:
+    """Of the listeners of a Gateway, or of a ListenerSet."""
+    return tuple(
+        ListenerStatus(each.spec.name, each.kinds, attached.get(each.key, 0), _listener_conditions(each, reach))
+        for each in listeners
+    )
+
+
+def _insecure(one: GatewayView) -> tuple[Condition, ...]:
+    if not insecure(one.gateway):
+        return ()
+    message = "Clients are let in without a certificate that is valid: mode AllowInsecureFallback"
+    kind, generation = "InsecureFrontendValidationMode", one.gateway.metadata.generation
+    return (condition(kind, True, "ConfigurationChanged", message, generation),)
 
 
 def _addresses(one: GatewayView, there: tuple[StatusAddress, ...]) -> tuple[StatusAddress, ...]:
@@ -135,8 +157,7 @@ def _accepted(one: GatewayView, reach: Reach | None) -> Condition:
     if not one.listeners:
         notes.append("spec.listeners: a Gateway needs a listener")
     if notes:
-        some = len(refused) < len(one.listeners)
-        return condition("Accepted", some, "ListenersNotValid", joined(notes), generation)
+        return condition("Accepted", one.is_accepted(), "ListenersNotValid", joined(notes), generation)
     foreign = [str(reach.foreign)] if reach is not None and reach.foreign is not None else []
     message = joined(["The Gateway is valid", *map(str, unsupported(one.gateway)), *foreign])
     return condition("Accepted", True, "Accepted", message, generation)
@@ -174,7 +195,7 @@ def _waits(one: GatewayView, addresses: tuple[StatusAddress, ...], reach: Reach)
 
 def _resolved(one: GatewayView) -> Condition:
     generation = one.gateway.metadata.generation
-    if (one.gateway.spec.tls or {}).get("backend"):
+    if one.gateway.spec.tls.backend:
         message = "spec.tls.backend: a client certificate for backends is not supported yet"
         return condition("ResolvedRefs", False, "InvalidClientCertificateRef", message, generation)
     bad = [
@@ -189,15 +210,17 @@ def _resolved(one: GatewayView) -> Condition:
 
 
 def unsupported(gateway: Gateway) -> Iterator[Problem]:
-    """Fields that are not honoured, and change nothing for what is served: certificates where there is no TLS,
-    listeners of other objects."""
-    tls = gateway.spec.tls or {}
-    for field in ("frontend", "backend"):
-        if tls.get(field):
-            yield Problem("NotSupported", f"tls.{field} is not supported yet", f"spec.tls.{field}")
-    allowed = gateway.spec.allowed_listeners or {}
-    namespaces = allowed.get("namespaces")
-    if isinstance(namespaces, dict) and namespaces.get("from", "None") != "None":
-        yield Problem("NotSupported", "ListenerSets are not supported yet", "spec.allowedListeners")
+    """Fields that are not honoured, and change nothing for what is served: certificates for backends where there is no
+    TLS to them, listeners that nobody can attach."""
+    if gateway.spec.tls.backend:
+        yield Problem("NotSupported", "tls.backend is not supported yet", "spec.tls.backend")
+    allowed, at = gateway.spec.allowed_listeners.namespaces, "spec.allowedListeners.namespaces"
+    if allowed.from_ not in _LETTING_IN:
+        message = f'"{allowed.from_}" is not one of {", ".join(_LETTING_IN)}: no ListenerSet is let in'
+        yield Problem("UnsupportedValue", message, f"{at}.from")
+    elif allowed.from_ == "Selector":
+        fault = "from: Selector needs a selector" if allowed.selector is None else selectors.fault(allowed.selector)
+        if fault:
+            yield Problem("UnsupportedValue", f"{fault}: no ListenerSet is let in", f"{at}.selector")
     if gateway.spec.default_scope not in {"", "None"}:
         yield Problem("NotSupported", "default Gateways are not supported yet", "spec.defaultScope")

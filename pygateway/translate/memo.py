@@ -15,7 +15,7 @@ from pygateway.resources.core import Namespace, Secret, Service
 from pygateway.resources.gateway import ReferenceGrant
 from pygateway.resources.ingress import IngressClass
 from pygateway.translate.certificates import Certificates
-from pygateway.translate.listeners import GatewayView
+from pygateway.translate.listeners import GatewayView, ListenersView
 from pygateway.translate.result import Problem
 
 _Object = TypeVar("_Object")
@@ -26,7 +26,7 @@ _Value = TypeVar("_Value")
 
 class Tables(msgspec.Struct, frozen=True):
     """What an object may look up. `grants` are by the namespace they lie in. Of a Gateway that is not ours
-    there is only the reason."""
+    there is only the reason. `parents` are what routes attach to, each by itself, by "<kind>/<namespace>/<name>"."""
 
     services: Mapping[str, Service]
     namespaces: Mapping[str, Namespace]
@@ -37,6 +37,7 @@ class Tables(msgspec.Struct, frozen=True):
     secrets: dict[str, Secret]
     """Those that were asked for before; `certificates` reads them, and others."""
     certificates: Certificates
+    parents: dict[str, ListenersView | Problem] = {}
 
 
 class Reads:
@@ -57,8 +58,9 @@ class Reads:
     def grants(self, namespace: str) -> tuple[ReferenceGrant, ...]:
         return self._note("grants", namespace, self._tables.grants.get(namespace)) or ()
 
-    def gateway(self, key: str) -> GatewayView | Problem | None:
-        return self._note("gateways", key, self._tables.gateways.get(key))
+    def parent(self, key: str) -> ListenersView | Problem | None:
+        """The Gateway or ListenerSet "<kind>/<namespace>/<name>"."""
+        return self._note("parents", key, self._tables.parents.get(key))
 
     def ingress_classes(self) -> Mapping[str, IngressClass]:
         """All of them: which one is the default depends on all."""

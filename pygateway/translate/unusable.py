@@ -19,6 +19,7 @@ from pygateway.translate.result import (
     Condition,
     GatewayClassStatus,
     GatewayStatus,
+    ListenerSetStatus,
     Problem,
     RouteStatus,
     Status,
@@ -66,7 +67,7 @@ def _refused(status: Status, problems: tuple[Problem, ...], generation: int) -> 
                 for parent in status.parents
             )
         )
-    if isinstance(status, GatewayStatus | GatewayClassStatus):
+    if isinstance(status, GatewayStatus | GatewayClassStatus | ListenerSetStatus):
         return msgspec.structs.replace(status, conditions=_conditions(status.conditions, problems, generation))
     return status
 
