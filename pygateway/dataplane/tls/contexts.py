@@ -7,7 +7,7 @@ and lets go of the sessions that OpenSSL keeps for clients of TLS 1.2 without ti
 
 import os
 import ssl
-from typing import Final
+from typing import Final, cast
 
 from pygateway import ir
 from pygateway.dataplane.config import Config
@@ -18,7 +18,8 @@ _MOST_SESSIONS: Final = 2000
 """Sessions that OpenSSL may keep in one context (some 500 bytes each) before another takes its place."""
 _LOOK: Final = 256
 
-_Key = tuple[ir.Certificate, ir.Certificate | None, bool]
+_Held = tuple[ir.Certificate, ir.Certificate | None]
+_Key = tuple[int, int, bool, bool]
 
 
 class _Entry:
@@ -44,8 +45,8 @@ class Contexts:
 
     certificates: dict[str, ir.Certificate]
     _config: Config
-    _entries: dict[tuple[int, int, bool], _Entry]
-    _held: dict[tuple[int, int, bool], _Key]
+    _entries: dict[_Key, _Entry]
+    _held: dict[_Key, _Held]
 
     def __init__(self, config: Config) -> None:
         self.certificates = {}
@@ -67,11 +68,17 @@ class Contexts:
         """The context for a handshake. Raises ssl.SSLError or OSError: the TLS library does not take it."""
         authorities = self.certificates[client.authorities] if client is not None else None
         required = client is not None and client.required
-        key = (id(certificate), id(authorities), required)  # `_held` keeps both alive
+        fallback = client is not None and client.fallback
+        key = (id(certificate), id(authorities), required, fallback)  # `_held` keeps both alive
         entry = self._entries.pop(key, None)
         if entry is None or now - entry.since > self._config.tls_ticket_age or entry.is_full():
-            entry = _Entry(make_context(certificate, authorities, required, self._config), now)
-            self._held[key] = (certificate, authorities, required)
+            made = (
+                make_fallback(certificate, self._config)
+                if fallback
+                else make_context(certificate, authorities, required, self._config)
+            )
+            entry = _Entry(made, now)
+            self._held[key] = (certificate, authorities)
         self._entries[key] = entry
         if len(self._entries) > self._config.max_tls_contexts:
             oldest = next(iter(self._entries))
@@ -98,6 +105,15 @@ def make_context(
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     _load(context, certificate)
     return context
+
+
+def make_fallback(certificate: ir.Certificate, config: Config) -> ssl.SSLContext:
+    """One that asks for the client's certificate and lets everybody in. Its library takes 0.04 s to load and some
+    10 MB, which nobody pays who has no such listener."""
+    from pygateway.dataplane.tls.fallback import FallbackContext
+
+    protocols = [name.encode() for name in PROTOCOLS]
+    return cast(ssl.SSLContext, FallbackContext(certificate, protocols, config))  # it is one by shape
 
 
 def _load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:
