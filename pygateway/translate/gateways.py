@@ -11,7 +11,7 @@ from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
 from pygateway.translate import selectors
 from pygateway.translate.certificates import Certificates
-from pygateway.translate.conditions import condition, denied, joined
+from pygateway.translate.conditions import condition, denied, holds, joined
 from pygateway.translate.frontend import insecure
 from pygateway.translate.listeners import GatewayView, ListenerView, view
 from pygateway.translate.parameters import DEFAULTS, gateway_parameters
@@ -144,7 +144,7 @@ def _listener_conditions(each: ListenerView, reach: Reach | None) -> tuple[Condi
     if reach is None or not each.serves or reach.bind(each):
         return each.conditions
     message = f"Service {reach.service} does not lead to port {each.spec.port} yet"
-    return denied(each.conditions, "Programmed", "Pending", message)
+    return denied(each.conditions, "Programmed", "Pending", message, holds)
 
 
 def _accepted(one: GatewayView, reach: Reach | None) -> Condition:

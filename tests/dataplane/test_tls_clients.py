@@ -7,9 +7,12 @@ import ssl
 import pytest
 
 from pygateway import ir
+from pygateway.dataplane.http2 import frames
 from tests.certificates import authority, certificate
 from tests.dataplane.harness import WAIT, Wire, story
 from tests.dataplane.overtls import TlsGateway, client_hello, listener, showing, trusting
+from tests.http2.driver import SETTINGS, headers
+from tests.http2.wire import Client
 
 OURS = ir.Certificate("ca", authority("clients").chain, b"")
 OTHER = ir.Certificate("other-ca", authority("strangers").chain, b"")
@@ -91,6 +94,33 @@ async def test_a_connection_is_good_for_hosts_of_its_own_way_only() -> None:
         assert await let_in(gateway, "asked.example", host="guarded.example") == 421
         assert await let_in(gateway, "guarded.example", "clients", host="open.example") == 421
         assert await let_in(gateway, "guarded.example", "clients", host="unheard.example") == 421
+
+
+@story
+async def test_a_kept_connection_reaches_no_guarded_host_later() -> None:
+    async with Guarded() as gateway:
+        client = await gateway.secure("open.example")
+        for host, status in (("open.example", 200), ("guarded.example", 421), ("asked.example", 421)) * 2:
+            await client.send("GET /x HTTP/1.1", f"Host: {host}")
+            refusal = b'{"error_msg":"421 Misdirected Request"}\n'
+            await client.expect_response(status, b"" if status == 200 else refusal)
+        assert gateway.handshakes == {"full": 1}
+
+
+@story
+async def test_streams_of_one_connection_reach_no_guarded_host() -> None:
+    """As browsers do it that find both hosts in one certificate, at one address (RFC 9113 section 9.1.1)."""
+    async with Guarded() as gateway:
+        context = trusting()
+        context.set_alpn_protocols(["h2"])
+        client = Client(await gateway.secure("open.example", context))
+        await client.say(frames.PREFACE, SETTINGS)
+        hosts = ("open.example", 200), ("guarded.example", 421), ("asked.example", 421), ("open.example", 200)
+        for number, (host, status) in enumerate(hosts):
+            fields = (":method", "GET"), (":scheme", "https"), (":path", "/x"), (":authority", host)
+            await client.say(headers(2 * number + 1, *fields))
+            answer, _ = await client.answer(2 * number + 1)
+            assert (host, answer[":status"]) == (host, str(status))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
