@@ -5,6 +5,7 @@ never resumed under another, nor in another worker. It is made anew from time to
 and lets go of the sessions that OpenSSL keeps for clients of TLS 1.2 without tickets.
 """
 
+import importlib
 import os
 import ssl
 from typing import Final, cast
@@ -110,10 +111,10 @@ def make_context(
 def make_fallback(certificate: ir.Certificate, config: Config) -> ssl.SSLContext:
     """One that asks for the client's certificate and lets everybody in. Its library takes 0.04 s to load and some
     10 MB, which nobody pays who has no such listener."""
-    from pygateway.dataplane.tls.fallback import FallbackContext
-
+    # By name: the compiler must not follow, for it has that library's types no more than workers have the library.
+    module = importlib.import_module("pygateway.dataplane.tls.fallback")
     protocols = [name.encode() for name in PROTOCOLS]
-    return cast(ssl.SSLContext, FallbackContext(certificate, protocols, config))  # it is one by shape
+    return cast(ssl.SSLContext, module.FallbackContext(certificate, protocols, config))  # it is one by shape
 
 
 def _load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from OpenSSL import SSL, crypto
@@ -44,7 +45,7 @@ class FallbackContext:
         try:
             context.set_cipher_list(config.tls_ciphers.encode())
             _load(context, certificate)
-        except (SSL.Error, crypto.Error) as error:
+        except (SSL.Error, crypto.Error, UnsupportedAlgorithm) as error:
             raise _as_ssl(error) from None
         self._context = context
 
