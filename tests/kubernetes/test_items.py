@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pygateway.resources.core import ConfigMapData
 from pygateway.resources.meta import Ref
 from pygateway.resources.world import KINDS
 from pygateway.sources.kubernetes.items import Item, ItemReader
@@ -67,6 +68,13 @@ def test_a_secret_does_not_keep_the_whole_answer_in_memory() -> None:
     item = ItemReader(INFO["Secret"]).read(items.pop())
     assert bytes(item.value.data) == b'{"k": "eA=="}'
     assert sys.getrefcount(text) == before
+
+
+def test_of_a_config_map_only_authorities_are_kept() -> None:
+    item = read("ConfigMap", data={"ca.crt": "PEM", "dashboard.json": "x" * 1000}, binaryData={"a": "eA=="})
+    assert item.faults == ()
+    assert item.value.data == ConfigMapData("PEM")
+    assert read("ConfigMap", data=None).value.data == ConfigMapData()
 
 
 def test_a_secret_that_cannot_be_read_does_not_say_what_is_in_it() -> None:
