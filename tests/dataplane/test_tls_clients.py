@@ -7,7 +7,10 @@ import ssl
 import pytest
 
 from pygateway import ir
+from pygateway.dataplane.config import Config
 from pygateway.dataplane.http2 import frames
+from pygateway.dataplane.settings import DataPlaneSettings
+from pygateway.dataplane.tls.fallback import FallbackContext
 from tests.certificates import authority, certificate
 from tests.dataplane.harness import WAIT, Wire, story
 from tests.dataplane.overtls import TlsGateway, client_hello, listener, showing, trusting
@@ -356,6 +359,35 @@ async def test_large_bodies_pass_both_ways_where_everybody_is_let_in() -> None:
         await sending
         client.close()
         await gateway.quiet()
+
+
+def test_a_write_is_whole_however_many_records_it_takes() -> None:
+    made = FallbackContext(certificate("a.example", "*.b.example"), [b"http/1.1"], Config(DataPlaneSettings()))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = made.wrap_bio(to_server, to_client)
+    client = trusting().wrap_bio(to_client, to_server, server_hostname="a.example")
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    body = bytes(range(256)) * 1024
+    assert server.write(body) == len(body)
+    got = b""
+    while len(got) < len(body):
+        got += client.read(65536)
+    assert got == body
+    # And what came, to its end.
+    client.write(body)
+    got = b""
+    while len(got) < len(body):
+        assert server.pending() or to_server.pending
+        got += server.read(1000)
+    assert got == body
+    with pytest.raises(ssl.SSLWantReadError):
+        server.read(1)
+    assert server.pending() == 0
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.unwrap()
+    assert server.read(1) == b""
 
 
 @story

@@ -108,8 +108,9 @@ class FallbackTls:
             self._drain()
 
     def write(self, data: bytes) -> int:
+        """All of it: the library itself would stop after a record, which a client may have wanted small (RFC 6066)."""
         try:
-            return self._tls.send(data)
+            return self._tls.sendall(data)
         except SSL.Error as error:
             raise _as_ssl(error) from None
         finally:
