@@ -18,10 +18,12 @@ class Certificate(msgspec.Struct, frozen=True, array_like=True):
 
 class ClientAuth(msgspec.Struct, frozen=True, array_like=True):
     """The client's certificate is asked for; `authorities` is the key of the certificates entry that must have signed
-    it. Not `required`: a client that has none is let in too, never one that shows a bad one."""
+    it. Not `required`: a client that has none is let in too, never one that shows a bad one, unless `fallback`: then
+    whatever a client shows is good enough (Gateway API, AllowInsecureFallback)."""
 
     authorities: str
     required: bool = True
+    fallback: bool = False
 
 
 class Termination(msgspec.Struct, frozen=True, array_like=True):

@@ -114,7 +114,8 @@ class VirtualHost(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Listener(msgspec.Struct, frozen=True, array_like=True):
-    """A hostname's place on a port. `name` is the key ("<namespace>/<gateway>/<listener>", or "default").
+    """A hostname's place on a port. `name` is the key ("<namespace>/<gateway>/<listener>", for one of a
+    ListenerSet "<namespace>/<gateway>/<namespace>/<set>/<listener>", or "default").
 
     Several listeners share a port. They are grouped (`group`: one per Gateway, and one for Ingress and APISIX objects,
     `order` sorts groups, smaller first). In a group the listener with the most specific matching `hostname` ("" = every

@@ -14,6 +14,7 @@ from pygateway.translate.result import (
     Condition,
     GatewayStatus,
     IngressStatus,
+    ListenerSetStatus,
     ListenerStatus,
     PolicyStatus,
     RouteStatus,
@@ -23,7 +24,15 @@ from pygateway.translate.result import (
 Json = dict[str, Any]
 
 _OURS: Final = frozenset(
-    ("Accepted", "Programmed", "ResolvedRefs", "PartiallyInvalid", "Conflicted", "ResourcesAvailable")
+    (
+        "Accepted",
+        "Programmed",
+        "ResolvedRefs",
+        "PartiallyInvalid",
+        "Conflicted",
+        "ResourcesAvailable",
+        "InsecureFrontendValidationMode",
+    )
 )
 """Types of conditions that we write somewhere. Where they are not wanted (any more) they go; others' stay."""
 _TIME: Final = "lastTransitionTime"
@@ -52,9 +61,10 @@ def changes(wanted: Status, current: Json, facts: Facts) -> Json:
     else:
         made = _plain(wanted)
         made["conditions"] = _conditions(wanted.conditions, _list(current, "conditions"), facts.now)
-    if isinstance(wanted, GatewayStatus):
+    if isinstance(wanted, GatewayStatus | ListenerSetStatus):
         made["listeners"] = _listeners(wanted.listeners, _list(current, "listeners"), facts.now)
-    return {field: value for field, value in made.items() if value != (current.get(field) or [])}
+    # What is empty or 0 need not be there.
+    return {field: one for field, one in made.items() if (one or current.get(field)) and one != current.get(field)}
 
 
 def withdrawn(said: Status, current: Json, facts: Facts) -> Json:
@@ -66,6 +76,9 @@ def withdrawn(said: Status, current: Json, facts: Facts) -> Json:
         return _balanced([one for one in _ingress(current) if _address(one) not in ours], current)
     left: Json = {}
     for field, value in _plain(said).items():
+        if isinstance(value, int):
+            left.update({field: None} if value and current.get(field) == value else {})
+            continue
         there = _list(current, field)
         kept = [one for one in there if _timeless(one) not in value]
         if kept != there:

@@ -144,19 +144,6 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     status: NodeStatus = NodeStatus()
 
 
-class ConfigMapData(msgspec.Struct, frozen=True, rename={"ca_crt": "ca.crt"}):
-    """The one key that is read: everything else in a ConfigMap may be large, and is nobody's business here."""
-
-    ca_crt: str | None = None
-
-
-class ConfigMap(msgspec.Struct, frozen=True, kw_only=True):
-    """Certificates of authorities, PEM."""
-
-    metadata: ObjectMeta
-    data: ConfigMapData = ConfigMapData()
-
-
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
     """`data` is the JSON text of a map from key to base64, decoded only where something refers to the Secret. Nothing
     of it ever prints, nor does the metadata, where `kubectl apply` keeps a copy."""
@@ -167,3 +154,14 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Secret({self.metadata.namespace}/{self.metadata.name}, data=<hidden>)"
+
+
+class ConfigMapData(msgspec.Struct, frozen=True, rename={"ca_crt": "ca.crt"}):
+    """All that is read of a ConfigMap; other keys, which may be large, are not kept."""
+
+    ca_crt: str = ""
+
+
+class ConfigMap(msgspec.Struct, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    data: ConfigMapData = ConfigMapData()

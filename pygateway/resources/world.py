@@ -19,6 +19,7 @@ from pygateway.resources.core import ConfigMap, EndpointSlice, Namespace, Node, 
 from pygateway.resources.gateway import GROUP, VERSIONS, Gateway, GatewayClass, ReferenceGrant
 from pygateway.resources.grpcroute import GRPCRoute
 from pygateway.resources.ingress import Ingress, IngressClass
+from pygateway.resources.listenersets import ListenerSet
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP as OWN_GROUP
 from pygateway.resources.parameters import GatewayParameters
@@ -64,6 +65,7 @@ KINDS: Final = (
     KindInfo("", ("v1",), "ConfigMap", "configmaps", ConfigMap, True, "config_maps"),
     KindInfo(GROUP, VERSIONS, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, VERSIONS, "Gateway", "gateways", Gateway, True, "gateways"),
+    KindInfo(GROUP, ("v1",), "ListenerSet", "listenersets", ListenerSet, True, "listener_sets"),
     KindInfo(GROUP, VERSIONS, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
     KindInfo(GROUP, ("v1",), "GRPCRoute", "grpcroutes", GRPCRoute, True, "grpc_routes"),
     KindInfo(GROUP, TLS_VERSIONS, "TLSRoute", "tlsroutes", TLSRoute, True, "tls_routes"),
@@ -126,6 +128,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     config_maps: Mapping[str, ConfigMap] = {}
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
+    listener_sets: Mapping[str, ListenerSet] = {}
     http_routes: Mapping[str, HTTPRoute] = {}
     grpc_routes: Mapping[str, GRPCRoute] = {}
     tls_routes: Mapping[str, TLSRoute] = {}

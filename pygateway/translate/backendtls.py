@@ -15,7 +15,7 @@ from pygateway.resources.core import ConfigMap, Secret
 from pygateway.resources.policies import BackendTLSPolicy, LocalObjectReference
 from pygateway.resources.world import World
 from pygateway.translate import hostnames
-from pygateway.translate.certificates import authorities, authorities_of
+from pygateway.translate.certificates import authorities_in, authorities_of
 from pygateway.translate.dial import Dial
 from pygateway.translate.result import Problem
 
@@ -139,14 +139,7 @@ def _age(policy: BackendTLSPolicy) -> tuple[str, str, str]:
 
 
 def _read(one: ConfigMap | Secret, key: str) -> ir.Certificate | str:
-    if isinstance(one, Secret):
-        return authorities_of(key, one, (_FIELD,))
-    text = one.data.ca_crt
-    if text is None:
-        return f"ConfigMap {key}: there is no {_FIELD} in it"
-    return authorities(f"ConfigMap {key}", text.encode(errors="replace")) or (
-        f"ConfigMap {key}: {_FIELD} holds no certificates that can be read (PEM)"
-    )
+    return authorities_of(key, one, (_FIELD,)) if isinstance(one, Secret) else authorities_in(key, one)
 
 
 def _dial(policy: BackendTLSPolicy, trusted: tuple[ir.Certificate, ...]) -> Dial:

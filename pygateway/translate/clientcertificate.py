@@ -9,8 +9,9 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.gateway import Gateway, SecretObjectReference
+from pygateway.resources.gateway import GROUP, Gateway, SecretObjectReference
 from pygateway.translate.certificates import DENIED, Certificates
+from pygateway.translate.grants import Referrer
 from pygateway.translate.result import Problem
 
 INVALID: Final = "InvalidClientCertificateRef"
@@ -19,10 +20,10 @@ _AT: Final = "spec.tls.backend"
 
 def client_certificate(gateway: Gateway, keys: Certificates) -> ir.Certificate | Problem | None:
     """The certificate, or why it cannot be had; None: none is asked for."""
-    backend = (gateway.spec.tls or {}).get("backend")
+    backend = gateway.spec.tls.backend
     if not backend:
         return None
-    unknown = [field for field in backend if field != "clientCertificateRef"] if isinstance(backend, dict) else [""]
+    unknown = [field for field in backend if field != "clientCertificateRef"]
     if unknown:
         return Problem(INVALID, f'"{unknown[0]}" is not supported', f"{_AT}.{unknown[0]}")
     at = f"{_AT}.clientCertificateRef"
@@ -30,7 +31,7 @@ def client_certificate(gateway: Gateway, keys: Certificates) -> ir.Certificate |
         reference = msgspec.convert(backend["clientCertificateRef"], SecretObjectReference)
     except msgspec.ValidationError:
         return Problem(INVALID, "this is no reference to a Secret", at)
-    found = keys.of(gateway, reference, at)
+    found = keys.of(Referrer(GROUP, "Gateway", gateway.metadata.namespace), reference, at)
     if isinstance(found, Problem) and found.reason != DENIED:
         return msgspec.structs.replace(found, reason=INVALID)
     return found

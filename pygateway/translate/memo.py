@@ -18,7 +18,7 @@ from pygateway.translate.backends import in_clear
 from pygateway.translate.backendtls import ServicePolicies
 from pygateway.translate.certificates import Certificates
 from pygateway.translate.dial import Dial
-from pygateway.translate.listeners import GatewayView
+from pygateway.translate.listeners import GatewayView, ListenersView
 from pygateway.translate.result import Problem
 
 _Object = TypeVar("_Object")
@@ -29,7 +29,7 @@ _Value = TypeVar("_Value")
 
 class Tables(msgspec.Struct, frozen=True):
     """What an object may look up. `grants` are by the namespace they lie in. Of a Gateway that is not ours
-    there is only the reason."""
+    there is only the reason. `parents` are what routes attach to, each by itself, by "<kind>/<namespace>/<name>"."""
 
     services: Mapping[str, Service]
     namespaces: Mapping[str, Namespace]
@@ -42,6 +42,7 @@ class Tables(msgspec.Struct, frozen=True):
     certificates: Certificates
     policies: dict[str, ServicePolicies] = {}
     """BackendTLSPolicies by Service."""
+    parents: dict[str, ListenersView | Problem] = {}
 
 
 class Reads:
@@ -64,8 +65,9 @@ class Reads:
     def grants(self, namespace: str) -> tuple[ReferenceGrant, ...]:
         return self._note("grants", namespace, self._tables.grants.get(namespace)) or ()
 
-    def gateway(self, key: str) -> GatewayView | Problem | None:
-        return self._note("gateways", key, self._tables.gateways.get(key))
+    def parent(self, key: str) -> ListenersView | Problem | None:
+        """The Gateway or ListenerSet "<kind>/<namespace>/<name>"."""
+        return self._note("parents", key, self._tables.parents.get(key))
 
     def ingress_classes(self) -> Mapping[str, IngressClass]:
         """All of them: which one is the default depends on all."""

@@ -21,6 +21,7 @@ from pygateway.translate.memo import Tables, same
 from pygateway.translate.result import Problem
 
 _BROKEN: Final = 500
+_NO_TLS: Final = (ir.PASSTHROUGH, ir.UDP)
 
 
 class Policed(msgspec.Struct, frozen=True):
@@ -73,8 +74,12 @@ class PolicedHosts:
         self._kept, self._named = {}, {}
         for key, host in ours.hosts.items():
             names: dict[str, str] = {}
-            gateway = key.rpartition("|")[0].rpartition("/")[0]
+            listener = key.rpartition("|")[0]
+            gateway = "/".join(listener.split("/", 2)[:2])
             view = tables.gateways.get(gateway)
+            if listener in _as_it_comes(view):
+                hosts[key] = host
+                continue
             for cluster in self._clusters(key, host, named):
                 for policy, counts in _policies(cluster, tables.policies, tables.services):
                     before = reached.setdefault(policy.key, {})
@@ -109,6 +114,13 @@ class PolicedHosts:
             before = _Found(host, names, msgspec.structs.replace(host, routes=routes))
         self._kept[key] = before
         return before.made
+
+
+def _as_it_comes(view: GatewayView | Problem | None) -> frozenset[str]:
+    """The listeners whose traffic is passed on in whatever form it has: TLS of the client's own, and datagrams."""
+    if not isinstance(view, GatewayView):
+        return frozenset()
+    return frozenset(one.key for one in view.every_listener() if one.protocol in _NO_TLS)
 
 
 def _policies(

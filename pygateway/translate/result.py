@@ -93,8 +93,16 @@ class StatusAddress(msgspec.Struct, frozen=True):
     value: str
 
 
-class GatewayStatus(msgspec.Struct, frozen=True):
+class GatewayStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """`attached_listener_sets` counts those that are accepted."""
+
     addresses: tuple[StatusAddress, ...]
+    conditions: tuple[Condition, ...]
+    listeners: tuple[ListenerStatus, ...]
+    attached_listener_sets: int = 0
+
+
+class ListenerSetStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
     listeners: tuple[ListenerStatus, ...]
 
@@ -133,7 +141,9 @@ class IngressStatus(msgspec.Struct, frozen=True, rename="camel"):
     load_balancer: LoadBalancerStatus
 
 
-Status = GatewayClassStatus | GatewayStatus | RouteStatus | PolicyStatus | ApisixStatus | IngressStatus
+Status = (
+    GatewayClassStatus | GatewayStatus | ListenerSetStatus | RouteStatus | PolicyStatus | ApisixStatus | IngressStatus
+)
 
 
 class GatewayPort(msgspec.Struct, frozen=True, order=True):

@@ -11,6 +11,7 @@ from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
 from pygateway.translate.gateways import Classes, class_status, gateway_status
 from pygateway.translate.listeners import GatewayView
+from pygateway.translate.listenersets import listener_set_status, stray
 from pygateway.translate.reach import Reach
 from pygateway.translate.result import Policy, Problem, RouteStatus, Status
 from pygateway.translate.routes import RouteResult, with_notes
@@ -58,15 +59,25 @@ def attached(routes: Mapping[Ref, RouteResult]) -> Mapping[str, int]:
 
 
 def gateways(told: Told, found: Gateways, world: World, counts: Mapping[str, int], policy: Policy) -> None:
-    """Gateways; those of others are left alone."""
+    """Gateways and their ListenerSets; those of others are left alone."""
+    attached: set[Ref] = set()
     for key, one in found.views.items():
         ref = _ref("Gateway", world.gateways[key].metadata)
         if isinstance(one, Problem):
             told.add(ref, None, (one,))
-        else:
-            reach = found.reaches.get(key)
-            foreign = (reach.foreign,) if reach is not None and reach.foreign is not None else ()
-            told.add(ref, gateway_status(one, counts, policy, reach), (*one.problems, *foreign))
+            continue
+        reach = found.reaches.get(key)
+        foreign = (reach.foreign,) if reach is not None and reach.foreign is not None else ()
+        status = gateway_status(one, counts, policy, reach)
+        told.add(ref, status, (*one.problems, *foreign))
+        for each in one.sets:
+            own = _ref("ListenerSet", each.listener_set.metadata)
+            attached.add(own)
+            told.add(own, listener_set_status(each, status, counts, reach), each.problems)
+    for each_set in world.listener_sets.values():
+        own = _ref("ListenerSet", each_set.metadata)
+        if own not in attached:
+            told.add(own, None, (stray(each_set, found.views),))
 
 
 def routes(

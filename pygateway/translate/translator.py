@@ -20,6 +20,7 @@ from pygateway.translate.gateways import gateway_view
 from pygateway.translate.grants import by_namespace
 from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
+from pygateway.translate.listenersets import Merging, by_gateway, parents, with_sets
 from pygateway.translate.memo import Tables, same, settled
 from pygateway.translate.parameters import class_parameters
 from pygateway.translate.policed import Policed, PolicedHosts
@@ -34,9 +35,10 @@ _PORT: Final = 80
 _SECURE_PORT: Final = 443
 """The ports of the default listeners."""
 _OF_GATEWAYS: Final = (
-    "gateways", "gateway_classes", "gateway_parameters", "unusable", "secrets", "reference_grants",
+    "gateways", "listener_sets", "namespaces", "gateway_classes", "gateway_parameters", "unusable", "secrets",
+    "reference_grants",
 )  # fmt: skip
-"""The maps of the World that Gateways are made of."""
+"""The maps of the World that Gateways are made of, besides a few ConfigMaps."""
 
 
 class Translator:
@@ -74,7 +76,7 @@ class Translator:
         of_gateways = (world.gateway_classes, self._classes, tables.gateways, self._standing.reaches)
         self._dials = dials = settled(self._dials, {**policed.dials, **default_hosts.dials})
         of_policies = (tables.policies, policed, dials)
-        inputs = (*of_gateways, *of_policies, world.unusable, routes, default_hosts)
+        inputs = (*of_gateways, *of_policies, world.listener_sets, world.unusable, routes, default_hosts)
         if len(inputs) != len(self._inputs) or not all(map(is_, inputs, self._inputs)):
             self._last = self._join(world, routes, policed, default_hosts)
             self._inputs = inputs
@@ -88,18 +90,17 @@ class Translator:
     def _look_up(self, world: World) -> Tables:
         """What objects may look up; what is equal stays the same object."""
         old, before = self._tables, self._world
-        views, grants = old.gateways, old.grants
-        if any(getattr(world, field) is not getattr(before, field) for field in _OF_GATEWAYS):
+        views, parents_there, grants = old.gateways, old.parents, old.grants
+        moved = any(getattr(world, field) is not getattr(before, field) for field in _OF_GATEWAYS)
+        if self._certificates.moved(world) or moved:
             self._certificates.look_at(world)
             self._classes = settled(self._classes, {
                 key: class_parameters(one, world)
                 for key, one in sorted(world.gateway_classes.items())
                 if one.spec.controller_name == self._policy.controller_name
             })  # fmt: skip
-            views = settled(views, {
-                key: gateway_view(world.gateways[key], self._classes, world, self._policy, self._certificates)
-                for key in sorted(world.gateways)
-            })  # fmt: skip
+            views = settled(views, self._views(world))
+            parents_there = settled(parents_there, parents(views, world.listener_sets))
         if world.reference_grants is not before.reference_grants:
             grants = settled(grants, by_namespace(world.reference_grants))
         found = Tables(
@@ -107,6 +108,7 @@ class Translator:
             namespaces=world.namespaces,
             grants=grants,
             gateways=views,
+            parents=parents_there,
             ingress_classes=settled(old.ingress_classes, world.ingress_classes),
             upstreams=settled(old.upstreams, world.apisix_upstreams),
             # Not what is equal: it is the very Secret that was read.
@@ -116,6 +118,15 @@ class Translator:
         )
         fields = found.__struct_fields__
         return old if all(getattr(found, field) is getattr(old, field) for field in fields) else found
+
+    def _views(self, world: World) -> dict[str, GatewayView | Problem]:
+        """Gateways with their ListenerSets."""
+        sets, by = by_gateway(world.listener_sets), Merging(world, self._policy, self._certificates)
+        found: dict[str, GatewayView | Problem] = {}
+        for key in sorted(world.gateways):
+            one = gateway_view(world.gateways[key], self._classes, world, self._policy, self._certificates)
+            found[key] = one if isinstance(one, Problem) else with_sets(one, sets.get(key, ()), by)
+        return found
 
     def _join(
         self, world: World, routes: Mapping[Ref, RouteResult], policed: Policed, default: DefaultHosts
@@ -140,7 +151,7 @@ class Translator:
                     {
                         **default.certificates,
                         **dial.certificates(self._dials),
-                        **{each.name: each for _, _, listener in self._serving() for each in listener.certificates},
+                        **{each.name: each for _, _, listener in self._serving() for each in _certificates(listener)},
                     },
                 ),
             ),
@@ -167,7 +178,7 @@ class Translator:
     def _serving(self) -> Iterator[tuple[str, GatewayView, ListenerView]]:
         for key, one in self._tables.gateways.items():
             if isinstance(one, GatewayView):
-                yield from ((key, one, each) for each in one.listeners if each.serves)
+                yield from ((key, one, each) for each in one.every_listener() if each.serves)
 
     def _bind(self, key: str, listener: ListenerView) -> int:
         """The local port of a listener of the Gateway `key`; 0 while it has none."""
@@ -202,4 +213,9 @@ class Translator:
 def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:
     """A listener's certificates are for every name that its hostname lets in. Without one a TLS listener takes none."""
     names = tuple(dict.fromkeys(one.name for one in each.certificates))
-    return (ir.Termination(each.hostname, names),) if names or each.protocol == ir.TLS else ()
+    return (ir.Termination(each.hostname, names, each.client),) if names or each.protocol == ir.TLS else ()
+
+
+def _certificates(each: ListenerView) -> tuple[ir.Certificate, ...]:
+    """Those that it shows, and the authorities of those that clients show."""
+    return each.certificates if each.authorities is None else (*each.certificates, each.authorities)

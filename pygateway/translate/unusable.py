@@ -19,6 +19,7 @@ from pygateway.translate.result import (
     Condition,
     GatewayClassStatus,
     GatewayStatus,
+    ListenerSetStatus,
     PolicyStatus,
     Problem,
     RouteStatus,
@@ -74,7 +75,7 @@ def _refused(status: Status, problems: tuple[Problem, ...], generation: int) -> 
                 for one in status.ancestors
             )
         )
-    if isinstance(status, GatewayStatus | GatewayClassStatus):
+    if isinstance(status, GatewayStatus | GatewayClassStatus | ListenerSetStatus):
         return msgspec.structs.replace(status, conditions=_conditions(status.conditions, problems, generation))
     return status
 

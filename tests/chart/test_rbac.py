@@ -80,11 +80,11 @@ def test_in_its_own_namespace(everywhere: Rendered) -> None:
     assert named == {"leases": ["pygateway"], "deployments": ["pygateway"]}
 
 
-@pytest.mark.parametrize("what", ["secrets", "configmaps"])
-def test_secrets_and_config_maps_are_only_read(everywhere: Rendered, somewhere: Rendered, what: str) -> None:
+@pytest.mark.parametrize("kind", ["secrets", "configmaps"])
+def test_they_are_only_read(kind: str, everywhere: Rendered, somewhere: Rendered) -> None:
     for rendered in (everywhere, somewhere):
         rights = {right for one in rendered.objects() if one["kind"].endswith("Role") for right in allowed(one)}
-        assert {verb for _, resource, verb in rights if resource.startswith(what)} == {"list", "watch"}
+        assert {verb for _, resource, verb in rights if resource.startswith(kind)} == {"list", "watch"}
 
 
 def test_no_star_and_nothing_that_leads_further(everywhere: Rendered, somewhere: Rendered) -> None:

@@ -70,6 +70,13 @@ def test_a_secret_does_not_keep_the_whole_answer_in_memory() -> None:
     assert sys.getrefcount(text) == before
 
 
+def test_of_a_config_map_only_authorities_are_kept() -> None:
+    item = read("ConfigMap", data={"ca.crt": "PEM", "dashboard.json": "x" * 1000}, binaryData={"a": "eA=="})
+    assert item.faults == ()
+    assert item.value.data == ConfigMapData("PEM")
+    assert read("ConfigMap", data=None).value.data == ConfigMapData()
+
+
 def test_a_secret_that_cannot_be_read_does_not_say_what_is_in_it() -> None:
     for data in (["hunter2"], {"k": ["hunter2"]}, {"k": {"hunter2": 1}}):
         item = read("Secret", metadata={**META, "labels": None}, data=data)

@@ -16,6 +16,7 @@ from pygateway.translate.result import (
     GatewayClassStatus,
     GatewayStatus,
     IngressStatus,
+    ListenerSetStatus,
     ListenerStatus,
     PolicyAncestorStatus,
     PolicyStatus,
@@ -163,6 +164,23 @@ class TestGateways:
         assert made["listeners"][0]["attachedRoutes"] == 3
         assert made["listeners"][0]["conditions"] == [as_json(GOOD, FACTS.now)]
 
+    def test_no_set_is_as_good_as_no_count(self) -> None:
+        assert "attachedListenerSets" not in changes(self.WANTED, {}, FACTS)
+        two = msgspec.structs.replace(self.WANTED, attached_listener_sets=2)
+        current = merged({}, changes(two, {}, FACTS))
+        assert current["attachedListenerSets"] == 2
+        assert changes(self.WANTED, current, FACTS) == {"attachedListenerSets": 0}
+        none = {**current, "attachedListenerSets": 0}
+        assert changes(self.WANTED, none, FACTS) == {}
+        assert withdrawn(two, current, FACTS)["attachedListenerSets"] is None
+        assert "attachedListenerSets" not in withdrawn(two, none, FACTS)
+
+    def test_a_mode_that_is_secure_again_takes_its_condition_away(self) -> None:
+        insecure = Condition("InsecureFrontendValidationMode", "True", "ConfigurationChanged", "", 1)
+        current = {**merged({}, changes(self.WANTED, {}, FACTS)), "conditions": [as_json(GOOD, BEFORE)]}
+        current["conditions"].append(as_json(insecure, BEFORE))
+        assert changes(self.WANTED, current, FACTS) == {"conditions": [as_json(GOOD, BEFORE)]}
+
     def test_a_listener_that_is_gone_is_gone_from_the_status(self) -> None:
         current = merged({}, changes(self.WANTED, {}, FACTS))
         assert changes(msgspec.structs.replace(self.WANTED, listeners=()), current, FACTS) == {"listeners": []}
@@ -176,6 +194,42 @@ class TestGateways:
             "conditions": [{"type": "Programmed", "status": "True", "reason": "theirs"}],
             "listeners": [],
         }
+
+
+class TestListenerSets:
+    WANTED = ListenerSetStatus((GOOD,), (ListenerStatus("http", (), 2, (GOOD,)),))
+
+    def test_what_the_crd_says_by_default_is_replaced(self) -> None:
+        pending = {"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
+        made = changes(self.WANTED, {"conditions": [{**pending, "lastTransitionTime": BEFORE}]}, FACTS)
+        assert made == {
+            "conditions": [as_json(GOOD, FACTS.now)],
+            "listeners": [
+                {
+                    "name": "http",
+                    "supportedKinds": [],
+                    "attachedRoutes": 2,
+                    "conditions": [as_json(GOOD, FACTS.now)],
+                }
+            ],
+        }
+        assert changes(self.WANTED, made, FACTS) == {}
+
+    def test_the_times_of_a_listener_are_kept(self) -> None:
+        current = merged({}, changes(self.WANTED, {}, msgspec.structs.replace(FACTS, now=BEFORE)))
+        fewer = msgspec.structs.replace(self.WANTED, listeners=(ListenerStatus("http", (), 1, (GOOD,)),))
+        [listener] = changes(fewer, current, FACTS)["listeners"]
+        assert (listener["attachedRoutes"], listener["conditions"]) == (1, [as_json(GOOD, BEFORE)])
+
+    def test_one_that_is_no_longer_ours_loses_what_we_said(self) -> None:
+        current = merged({}, changes(self.WANTED, {}, FACTS))
+        assert withdrawn(self.WANTED, current, FACTS) == {"conditions": [], "listeners": []}
+
+    def test_routes_name_it_by_its_kind(self) -> None:
+        ours, other = parent("edge", kind="ListenerSet"), parent("edge", BAD)
+        made = changes(RouteStatus((ours, other)), {"parents": [entry("edge", BAD)]}, FACTS)
+        assert [one["parentRef"]["kind"] for one in made["parents"]] == ["Gateway", "ListenerSet"]
+        assert changes(RouteStatus((ours, other)), made, FACTS) == {}
 
 
 class TestIngresses:
@@ -222,6 +276,7 @@ CURRENT = st.fixed_dictionaries(
         "listeners": st.lists(st.fixed_dictionaries({"name": TEXT | ANYTHING}, optional={"conditions": CONDITIONS}))
         | ANYTHING,
         "addresses": ANYTHING,
+        "attachedListenerSets": LEAF,
         "loadBalancer": st.dictionaries(st.just("ingress"), st.lists(ANYTHING, max_size=3) | ANYTHING) | ANYTHING,
     },
 )
@@ -229,6 +284,8 @@ WANTED = st.sampled_from([
     ApisixStatus((GOOD,)),
     GatewayClassStatus((GOOD,), (SupportedFeature("Gateway"),)),
     TestGateways.WANTED,
+    msgspec.structs.replace(TestGateways.WANTED, attached_listener_sets=2),
+    TestListenerSets.WANTED,
     RouteStatus(()),
     RouteStatus((parent("edge"), parent("old", BAD, port=3))),
     PolicyStatus(()),

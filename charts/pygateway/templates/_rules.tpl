@@ -9,7 +9,7 @@
   verbs: [list, watch]
 # The routes themselves, and what they name.
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, referencegrants, backendtlspolicies]
+  resources: [gateways, listenersets, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, referencegrants, backendtlspolicies]
   verbs: [list, watch]
 # A Service is made for a Gateway that is there, and removed for one that is gone: that is asked, not watched.
 - apiGroups: [gateway.networking.k8s.io]
@@ -29,13 +29,13 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [list, watch]
-# The authorities that a BackendTLSPolicy trusts. Nothing but the key ca.crt is kept.
+# Authorities of certificates, which are public. Of a ConfigMap nothing but ca.crt is kept.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [list, watch]
 # What became of them: conditions and addresses.
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways/status, httproutes/status, grpcroutes/status, tlsroutes/status, tcproutes/status, udproutes/status, backendtlspolicies/status]
+  resources: [gateways/status, listenersets/status, httproutes/status, grpcroutes/status, tlsroutes/status, tcproutes/status, udproutes/status, backendtlspolicies/status]
   verbs: [patch]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]

@@ -314,7 +314,7 @@ class TlsConnection(Accepted):
         else:
             self._above = speak(tls.selected_alpn_protocol(), self.ctx, port)
         self._above.connection_made(cast(asyncio.Transport, self))
-        if self._incoming is not None and self._incoming.pending:
+        if self._incoming is not None and (self._incoming.pending or tls.pending()):
             self._read(SLICE)
 
     def _end_handshake(self, result: str) -> None:

@@ -5,9 +5,10 @@ never resumed under another, nor in another worker. It is made anew from time to
 and lets go of the sessions that OpenSSL keeps for clients of TLS 1.2 without tickets.
 """
 
+import importlib
 import os
 import ssl
-from typing import Final
+from typing import Final, cast
 
 from pygateway import ir
 from pygateway.dataplane.config import Config
@@ -20,9 +21,9 @@ _MOST_SESSIONS: Final = 2000
 """Sessions that OpenSSL may keep in one context (some 500 bytes each) before another takes its place."""
 _LOOK: Final = 256
 
-_Key = tuple[ir.Certificate, ir.Certificate | None, bool]
-_Place = tuple[int, int, bool, bool]
-"""The identities of both, whether the client's is required, and whether HTTP is offered."""
+_Held = tuple[ir.Certificate, ir.Certificate | None]
+_Key = tuple[int, int, bool, bool, bool]
+"""The identities of both, whether the client's is required, whether anybody is let in, and whether HTTP is offered."""
 
 
 class _Entry:
@@ -48,8 +49,8 @@ class Contexts:
 
     certificates: dict[str, ir.Certificate]
     _config: Config
-    _entries: dict[_Place, _Entry]
-    _held: dict[_Place, _Key]
+    _entries: dict[_Key, _Entry]
+    _held: dict[_Key, _Held]
 
     def __init__(self, config: Config) -> None:
         self.certificates = {}
@@ -74,14 +75,19 @@ class Contexts:
         the TLS library does not take it."""
         authorities = self.certificates[client.authorities] if client is not None else None
         required = client is not None and client.required
-        key = (id(certificate), id(authorities), required, http)  # `_held` keeps both alive
+        fallback = client is not None and client.fallback
+        key = (id(certificate), id(authorities), required, fallback, http)  # `_held` keeps both alive
         entry = self._entries.pop(key, None)
         if entry is None or now - entry.since > self._config.tls_ticket_age or entry.is_full():
-            context = make_context(certificate, authorities, required, self._config)
-            if http:
-                context.set_alpn_protocols(PROTOCOLS)
-            entry = _Entry(context, now)
-            self._held[key] = (certificate, authorities, required)
+            protocols = PROTOCOLS if http else []
+            if fallback:
+                made = make_fallback(certificate, protocols, self._config)
+            else:
+                made = make_context(certificate, authorities, required, self._config)
+                if protocols:
+                    made.set_alpn_protocols(protocols)
+            entry = _Entry(made, now)
+            self._held[key] = (certificate, authorities)
         self._entries[key] = entry
         if len(self._entries) > self._config.max_tls_contexts:
             oldest = next(iter(self._entries))
@@ -107,6 +113,15 @@ def make_context(
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     load(context, certificate)
     return context
+
+
+def make_fallback(certificate: ir.Certificate, protocols: list[str], config: Config) -> ssl.SSLContext:
+    """One that asks for the client's certificate and lets everybody in. Its library takes 0.04 s to load and some
+    10 MB, which nobody pays who has no such listener."""
+    # By name: the compiler must not follow, for it has that library's types no more than workers have the library.
+    module = importlib.import_module("pygateway.dataplane.tls.fallback")
+    names = [name.encode() for name in protocols]
+    return cast(ssl.SSLContext, module.FallbackContext(certificate, names, config))  # it is one by shape
 
 
 def load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:

@@ -207,7 +207,7 @@ class _Group:
 
 
 def _way(client: ir.ClientAuth | None) -> str:
-    return "" if client is None else f"{client.authorities} {client.required}"
+    return "" if client is None else f"{client.authorities} {client.required} {client.fallback}"
 
 
 def _order(listener: ir.Listener) -> tuple[int, str, str]:
