@@ -31,6 +31,7 @@ INTERPRETED = {
     "pygateway/dataplane/http2/__init__.py",
     "pygateway/dataplane/settings.py",
     "pygateway/dataplane/http1/__init__.py",
+    "pygateway/dataplane/proxyprotocol/__init__.py",
     "pygateway/dataplane/tls/__init__.py",
     "pygateway/dataplane/upstream/__init__.py",
     "pygateway/dataplane/balance/__init__.py",

@@ -51,6 +51,8 @@ class Context:
     """TLS handshakes by how they ended."""
     shaking: dict[Accepted, None]
     """Connections whose handshake is under way, the oldest first."""
+    proxy_headers: Tally
+    """Headers of the PROXY protocol, by version or why there was none."""
     contexts: Contexts
     flags: Tally
     stats: dict[tuple[str, str], RouteStats]
@@ -69,6 +71,7 @@ class Context:
         self.limits = Tally()
         self.handshakes = Tally()
         self.shaking = {}
+        self.proxy_headers = Tally()
         self.contexts = Contexts(config)
         self.flags = Tally()
         self.stats = {}

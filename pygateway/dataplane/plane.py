@@ -185,6 +185,7 @@ class DataPlane:
         return WorkerCounters(
             self._slot, self._generation, self._apply_seconds, ctx.connections, ctx.accepted, routes, clusters,
             dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost, dict(ctx.handshakes.counts),
+            dict(ctx.proxy_headers.counts),
         )  # fmt: skip
 
     def _take_rest(self, acceptor: Acceptor) -> None:

@@ -111,6 +111,13 @@ class VirtualHost(msgspec.Struct, frozen=True, array_like=True):
     fallthrough: bool = False
 
 
+class ProxyProtocol(msgspec.Struct, frozen=True, array_like=True):
+    """Connections must begin with a header of the PROXY protocol, version 1 or 2. `senders` are the CIDRs whose word is
+    taken; empty: everybody's."""
+
+    senders: tuple[str, ...] = ()
+
+
 class Listener(msgspec.Struct, frozen=True, array_like=True):
     """A hostname's place on a port. `name` is the key ("<namespace>/<gateway>/<listener>", or "default").
 
@@ -135,3 +142,5 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
     hosts: tuple[str, ...] = ()
     """Keys of its virtual hosts."""
     tls: tuple[Termination, ...] = ()
+    proxy_protocol: ProxyProtocol | None = None
+    """Of the whole port, where several share it: the header comes before what tells them apart."""

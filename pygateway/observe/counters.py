@@ -38,7 +38,7 @@ class ClusterCounters(msgspec.Struct, array_like=True):
 class WorkerCounters(msgspec.Struct, array_like=True):
     """Everything one worker has counted since it started. `limits` counts refusals by the name of the limit, `flags`
     answers made here by the access log's reason, `log_lost` access log lines that a stalled reader cost, `handshakes`
-    those of TLS by how they ended."""
+    those of TLS by how they ended, `proxy_headers` those of the PROXY protocol by version or why there was none."""
 
     slot: int
     generation: int
@@ -51,3 +51,4 @@ class WorkerCounters(msgspec.Struct, array_like=True):
     flags: dict[str, int]
     log_lost: int
     handshakes: dict[str, int] = {}
+    proxy_headers: dict[str, int] = {}

@@ -22,6 +22,7 @@ class Totals:
         self.limits: dict[str, int] = {}
         self.flags: dict[str, int] = {}
         self.handshakes: dict[str, int] = {}
+        self.proxy_headers: dict[str, int] = {}
 
     def add(self, one: WorkerCounters, *, living: bool) -> None:
         """Add what one worker counted."""
@@ -34,6 +35,7 @@ class Totals:
         _add_up(self.limits, one.limits)
         _add_up(self.flags, one.flags)
         _add_up(self.handshakes, one.handshakes)
+        _add_up(self.proxy_headers, one.proxy_headers)
         if living:
             self.connections += one.connections
             self.apply_seconds = max(self.apply_seconds, one.apply_seconds)
@@ -49,6 +51,7 @@ class Totals:
         _add_up(self.limits, other.limits)
         _add_up(self.flags, other.flags)
         _add_up(self.handshakes, other.handshakes)
+        _add_up(self.proxy_headers, other.proxy_headers)
 
     def only(self, routes: Container[str], clusters: Container[str]) -> "Totals":
         """Without what is no longer configured. It is left out, not forgotten: a route that comes back counts on."""

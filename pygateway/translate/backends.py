@@ -5,6 +5,7 @@ from typing import Final
 
 from pygateway import ir
 from pygateway.resources.core import Service, ServicePort
+from pygateway.translate.proxyprotocol import annotation_fault
 from pygateway.translate.result import Problem
 
 # KEP-3726, and the names that others use.
@@ -25,6 +26,9 @@ def resolve(
     found = lookup(f"{namespace}/{service}")
     if found is None:
         return Problem("BackendNotFound", f"Service {namespace}/{service} does not exist", at)
+    fault = annotation_fault(found, at)
+    if fault is not None:
+        return fault
     if found.spec.type == "ExternalName":
         message = f"Service {namespace}/{service} is of type ExternalName, which is not supported yet"
         return Problem("InvalidKind", message, at)

@@ -16,6 +16,7 @@ from pygateway.resources.core import EndpointSlice, Service, SliceEndpoint, Targ
 from pygateway.resources.world import World
 from pygateway.translate.backends import port_of, protocol_of
 from pygateway.translate.memo import same
+from pygateway.translate.proxyprotocol import version_of
 
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
 
@@ -85,14 +86,15 @@ class UpstreamsBuilder:
         return {_service(name) for name in clusters if name not in before.clusters}
 
     def _take_protocols(self, services: Iterable[str]) -> None:
-        """What the clusters of these Services speak."""
+        """What the clusters of these Services speak, and what their connections begin with."""
         clusters = self._result.clusters
         updates: dict[str, ir.Cluster] = {}
         for key in services:
             for name in self._clusters_of.get(key, ()):
-                protocol = protocol_of(port_of(self._services[key], int(name.rpartition(":")[2])))
-                if clusters[name].protocol is not protocol:
-                    updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol)
+                service, old = self._services[key], clusters[name]
+                protocol, version = protocol_of(port_of(service, int(name.rpartition(":")[2]))), version_of(service)
+                if old.protocol is not protocol or old.proxy_protocol != version:
+                    updates[name] = msgspec.structs.replace(old, protocol=protocol, proxy_protocol=version)
         if updates:
             self._result = Upstreams({**clusters, **updates}, self._result.endpoints)
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from pygateway.resources.gateway import Gateway, GatewayClass
-from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.parameters import GatewayParametersSpec
 from pygateway.resources.world import World
 from pygateway.translate.certificates import Certificates
 from pygateway.translate.conditions import condition, denied, joined
@@ -40,8 +40,8 @@ SUPPORTED_FEATURES: Final = tuple(
 """Features of Gateway API (`pkg/features`) that hold."""
 
 
-Classes = Mapping[str, ServiceParameters | Problem]
-"""The classes of ours by name: what each says of Services, or why it is not accepted."""
+Classes = Mapping[str, GatewayParametersSpec | Problem]
+"""The classes of ours by name: what each says of its Gateways, or why it is not accepted."""
 
 
 def class_status(one: GatewayClass, fault: Problem | None) -> GatewayClassStatus:
@@ -71,7 +71,7 @@ def gateway_view(
     if isinstance(parameters, Problem):
         return view(gateway, policy, keys, parameters, unsupported(gateway))
     found = view(gateway, policy, keys, _address_fault(gateway, policy), unsupported(gateway))
-    return msgspec.structs.replace(found, parameters=parameters)
+    return msgspec.structs.replace(found, parameters=parameters.service, proxy_protocol=parameters.proxy_protocol)
 
 
 def _address_fault(gateway: Gateway, policy: Policy) -> Problem | None:

@@ -13,7 +13,7 @@ import msgspec
 
 from pygateway import ir
 from pygateway.resources.gateway import GROUP, Gateway, Listener, RouteGroupKind
-from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.parameters import ProxyProtocolParameters, ServiceParameters
 from pygateway.translate import hostnames, selectors
 from pygateway.translate.certificates import INVALID, Certificates
 from pygateway.translate.conditions import condition
@@ -45,13 +45,14 @@ class ListenerView(msgspec.Struct, frozen=True):
 
 class GatewayView(msgspec.Struct, frozen=True):
     """A Gateway of ours. `fault` is why all of it is refused; a listener named like an earlier one is not in
-    `listeners`. `parameters` are those of its Service in a cluster."""
+    `listeners`. `parameters` are those of its Service in a cluster, `proxy_protocol` those of its connections."""
 
     gateway: Gateway
     listeners: tuple[ListenerView, ...]
     problems: tuple[Problem, ...]
     fault: Problem | None = None
     parameters: ServiceParameters = ServiceParameters()
+    proxy_protocol: ProxyProtocolParameters | None = None
 
 
 class _Judged(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.parameters import GatewayParametersSpec
 from pygateway.resources.routes import HTTPRoute
 from pygateway.resources.world import World
 from pygateway.translate import told
@@ -22,6 +22,7 @@ from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
 from pygateway.translate.memo import Memo, Reads, Tables, same, settled
 from pygateway.translate.parameters import class_parameters
+from pygateway.translate.proxyprotocol import of_port
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
 from pygateway.translate.unusable import unusable
@@ -43,7 +44,7 @@ class Translator:
         self._world = World()
         self._certificates = Certificates()
         self._tables = Tables({}, {}, {}, {}, {}, {}, {}, self._certificates)
-        self._classes: dict[str, ServiceParameters | Problem] = {}
+        self._classes: dict[str, GatewayParametersSpec | Problem] = {}
         self._standings = StandingBuilder(policy)
         self._standing = Standing()
         self._routes: Memo[HTTPRoute, RouteResult] = Memo(self._route)
@@ -150,6 +151,7 @@ class Translator:
                 hosts=hosts.by_listener.get(each.key, ()),
                 protocol=each.spec.protocol.lower(),
                 tls=_termination(each),
+                proxy_protocol=self._proxied(one, each.spec.port),
             )
             for key, one, each in self._serving()
         }
@@ -158,6 +160,13 @@ class Translator:
         for key, one in self._tables.gateways.items():
             if isinstance(one, GatewayView):
                 yield from ((key, one, each) for each in one.listeners if each.serves)
+
+    def _proxied(self, one: GatewayView, port: int) -> ir.ProxyProtocol | None:
+        """Whether connections to a listener's port begin with a header of the PROXY protocol. Without a cluster the
+        Gateway's word and that for the default listeners count both, where the port is one of theirs."""
+        policy = self._policy
+        shared = policy.cluster is None and policy.bind(port) in (policy.http_port, policy.https_port)
+        return of_port(one.proxy_protocol, port) or (policy.proxy_protocol if shared else None)
 
     def _bind(self, key: str, listener: ListenerView) -> int:
         """The local port of a listener of the Gateway `key`; 0 while it has none."""
@@ -174,6 +183,7 @@ class Translator:
             group=LISTENER,
             order=(1, "", ""),
             hosts=default.plain,
+            proxy_protocol=self._policy.proxy_protocol,
         )
         if not default.tls:
             return {LISTENER: plain}

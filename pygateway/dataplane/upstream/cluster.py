@@ -8,6 +8,7 @@ from pygateway.dataplane.balance.round_robin import RoundRobin
 from pygateway.dataplane.stats import Tally
 from pygateway.dataplane.upstream.outlier import Outliers
 from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.upstream.proxied import ProxiedPeer
 from pygateway.dataplane.wheel import Wheel
 from pygateway.observe.counters import ClusterCounters
 
@@ -30,6 +31,7 @@ class Cluster:
     _max_age: float
     _max_idle: int
     _http2: bool
+    _proxy_protocol: int
 
     def __init__(self, name: str, wheel: Wheel, max_idle: int) -> None:
         self.name = name
@@ -48,6 +50,7 @@ class Cluster:
         self._max_age = policy.max_age
         self._max_idle = max_idle
         self._http2 = False
+        self._proxy_protocol = 0
 
     def configure(self, policy: ir.Cluster) -> None:
         """Take a new policy; connections and the members' state stay."""
@@ -60,6 +63,12 @@ class Cluster:
         self._max_age = policy.max_age
         self._http2 = policy.protocol is ir.Protocol.H2C
         self.outliers.configure(policy.passive)
+        if policy.proxy_protocol != self._proxy_protocol:
+            # Who is told otherwise whose connections it gets is another peer: no connection is used across that.
+            self._proxy_protocol = policy.proxy_protocol
+            members = tuple([ir.Endpoint(peer.address, peer.port, peer.weight) for peer in self.members])
+            self.set_endpoints(())
+            self.set_endpoints(members)
         for peer in self.members:
             self._apply(peer)
 
@@ -69,7 +78,7 @@ class Cluster:
         peers: dict[tuple[str, int], Peer] = {}
         for endpoint in endpoints:
             key = (endpoint.address, endpoint.port)
-            peer = self.peers.get(key) or Peer(self.name, endpoint.address, endpoint.port, 1)
+            peer = self.peers.get(key) or self._peer(endpoint)
             peer.weight = max(endpoint.weight, 1)
             self._apply(peer)
             peers[key] = peer
@@ -87,12 +96,17 @@ class Cluster:
         return self.opened > 0 or bool(self.failures.counts)
 
     def counters(self) -> ClusterCounters:
-        idle = sum(len(peer.idle) + len(peer.shared) for peer in self.members)
+        idle = sum(peer.kept() for peer in self.members)
         active = sum(peer.active for peer in self.members)
         return ClusterCounters(
             self.name, active, idle, self.opened, self.reused, self.retries, self.outliers.ejected,
             self.outliers.ejections, dict(self.failures.counts),
         )  # fmt: skip
+
+    def _peer(self, endpoint: ir.Endpoint) -> Peer:
+        if self._proxy_protocol == 0:
+            return Peer(self.name, endpoint.address, endpoint.port, 1)
+        return ProxiedPeer(self.name, endpoint.address, endpoint.port, 1, self._proxy_protocol)
 
     def _apply(self, peer: Peer) -> None:
         peer.max_idle = self._max_idle

@@ -9,6 +9,7 @@ from pygateway.dataplane.framing import Stream
 from pygateway.dataplane.http1.client import ClientConnection, as_protocol
 from pygateway.dataplane.http2.client import Http2Client
 from pygateway.dataplane.upstream.peer import Opening, Peer
+from pygateway.dataplane.upstream.proxied import dial
 
 FOLLOWERS: Final = 100
 """Exchanges that wait for one connection of HTTP/2: what most backends take on it."""
@@ -68,8 +69,13 @@ class Connecting(Opening):
         return None
 
     async def _run(self) -> None:
+        loop, peer = self._ctx.loop, self._peer
         try:
-            _, protocol = await self._ctx.loop.create_connection(self.make, self._peer.address, self._peer.port)
+            if peer.preface:
+                sock = await dial(loop, peer.address, peer.port, peer.preface)
+                _, protocol = await loop.create_connection(self.make, sock=sock)
+            else:
+                _, protocol = await loop.create_connection(self.make, peer.address, peer.port)
         except OSError:
             self._done()
             self._fail(CONNECT_FAILED)
