@@ -84,6 +84,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """On: every connection to `http` and `https` must begin with a header of the PROXY protocol, version 1 or 2."""
     proxy_protocol_senders: tuple[str, ...] = ()
     """CIDRs from which such connections come; all others are closed. Empty: from anywhere."""
+    proxy_http: int = 0
+    """A further port, for the Ingress and APISIX objects of `http`, whose connections begin with such a header."""
+    proxy_https: int = 0
+    """The same for `https`."""
     ingress_class: str = "pygateway"
     controller_name: str = "pygateway.dev/gateway-controller"
 
@@ -155,6 +159,8 @@ _HELP: Final[Mapping[str, str]] = {
     "apisix_metrics_prefix": "what those names begin with",
     "default_certificate": "the Secret, namespace/name, whose certificate is shown where no other fits",
     "proxy_protocol": "on: connections to http and https begin with a header of the PROXY protocol",
+    "proxy_http": "a further port for Ingress and APISIX objects, with that header; 0 = none",
+    "proxy_https": "the same over TLS; 0 = none",
     "proxy_protocol_senders": "CIDRs from which such connections are taken, with commas between them; empty = any",
     "ingress_class": "the class of Ingress and APISIX objects that are served, beside none and apisix",
     "controller_name": "the spec.controllerName of GatewayClasses that are served",
@@ -260,7 +266,7 @@ def _value(option: _Option, raw: str, name: str) -> Any:
 
 def _check(field: str, value: Any) -> None:
     """ValueError when a value of the right type makes no sense."""
-    if field in ("http", "https", "admin") and not 0 <= value <= 65535:
+    if field in ("http", "https", "admin", "proxy_http", "proxy_https") and not 0 <= value <= 65535:
         raise ValueError(f"{value} is no port")
     if field in ("trusted", "proxy_protocol_senders"):
         for one in value:

@@ -5,13 +5,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 
-from pygateway import ir
 from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.settings import Settings
 from pygateway.sources.files import FileSource
 from pygateway.sources.source import SourceError, SourceFault
 from pygateway.translate import Policy, Translation, Translator
-from pygateway.translate.result import ClusterPolicy
+from pygateway.translate.result import ClusterPolicy, ProxiedPolicy
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,12 @@ def policy(settings: Settings) -> Policy:
         https_port=settings.https,
         ingress_class=settings.ingress_class,
         default_certificate=settings.default_certificate,
-        proxy_protocol=ir.ProxyProtocol(settings.proxy_protocol_senders) if settings.proxy_protocol == "on" else None,
+        proxied=ProxiedPolicy(
+            required=settings.proxy_protocol == "on",
+            senders=settings.proxy_protocol_senders,
+            http_port=settings.proxy_http,
+            https_port=settings.proxy_https,
+        ),
         cluster=_cluster_policy(settings) if settings.kubernetes else None,
         # With Roles alone nobody may read classes, or make one: the name says that it is ours.
         gateway_class=settings.gateway_class if settings.watch_namespaces else "",

@@ -5,13 +5,15 @@ it a backend that cannot be used: whether it expects the header or not, half the
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
+
+import msgspec
 
 from pygateway import ir
 from pygateway.resources.core import Service
 from pygateway.resources.parameters import ProxyProtocolParameters
-from pygateway.translate.result import Problem
+from pygateway.translate.result import Problem, ProxiedPolicy
 
 ANNOTATION: Final = "pygateway.dev/proxy-protocol"
 _VERSIONS: Final = {"v1": 1, "v2": 2}
@@ -39,6 +41,22 @@ def of_port(parameters: ProxyProtocolParameters | None, port: int) -> ir.ProxyPr
     if parameters is None or parameters.mode != _REQUIRED or (parameters.ports and port not in parameters.ports):
         return None
     return ir.ProxyProtocol(parameters.senders)
+
+
+def of_default_ports(policy: ProxiedPolicy) -> ir.ProxyProtocol | None:
+    """What is said of the default listeners."""
+    return ir.ProxyProtocol(policy.senders) if policy.required else None
+
+
+def on_further_ports(listeners: Mapping[str, ir.Listener], policy: ProxiedPolicy) -> dict[str, ir.Listener]:
+    """These, and each once more on the further port for its protocol, if there is one: named NAME-proxied."""
+    found = dict(listeners)
+    for key, listener in listeners.items():
+        bind = policy.http_port if listener.protocol == "http" else policy.https_port
+        if bind:
+            name, header = f"{key}-proxied", ir.ProxyProtocol(policy.senders)
+            found[name] = msgspec.structs.replace(listener, name=name, bind=bind, proxy_protocol=header)
+    return found
 
 
 def faults(parameters: ProxyProtocolParameters) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
 from pygateway.translate.memo import Memo, Reads, Tables, same, settled
 from pygateway.translate.parameters import class_parameters
-from pygateway.translate.proxyprotocol import of_port
+from pygateway.translate.proxyprotocol import of_default_ports, of_port, on_further_ports
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
 from pygateway.translate.unusable import unusable
@@ -166,7 +166,7 @@ class Translator:
         Gateway's word and that for the default listeners count both, where the port is one of theirs."""
         policy = self._policy
         shared = policy.cluster is None and policy.bind(port) in (policy.http_port, policy.https_port)
-        return of_port(one.proxy_protocol, port) or (policy.proxy_protocol if shared else None)
+        return of_port(one.proxy_protocol, port) or (of_default_ports(policy.proxied) if shared else None)
 
     def _bind(self, key: str, listener: ListenerView) -> int:
         """The local port of a listener of the Gateway `key`; 0 while it has none."""
@@ -183,10 +183,10 @@ class Translator:
             group=LISTENER,
             order=(1, "", ""),
             hosts=default.plain,
-            proxy_protocol=self._policy.proxy_protocol,
+            proxy_protocol=of_default_ports(self._policy.proxied),
         )
         if not default.tls:
-            return {LISTENER: plain}
+            return on_further_ports({LISTENER: plain}, self._policy.proxied)
         secure = msgspec.structs.replace(
             plain,
             name=SECURE,
@@ -196,7 +196,7 @@ class Translator:
             hosts=default.secure,
             tls=default.tls,
         )
-        return {LISTENER: plain, SECURE: secure}
+        return on_further_ports({LISTENER: plain, SECURE: secure}, self._policy.proxied)
 
 
 def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:
