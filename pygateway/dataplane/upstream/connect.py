@@ -9,7 +9,7 @@ from pygateway.dataplane.framing import Stream
 from pygateway.dataplane.http1.client import ClientConnection, as_protocol
 from pygateway.dataplane.http2.client import Http2Client
 from pygateway.dataplane.upstream.peer import Opening, Peer
-from pygateway.dataplane.upstream.proxied import dial
+from pygateway.dataplane.upstream.proxied import Prefacing
 
 FOLLOWERS: Final = 100
 """Exchanges that wait for one connection of HTTP/2: what most backends take on it."""
@@ -56,9 +56,12 @@ class Connecting(Opening):
         self._ctx.loop.call_soon(self._cancel, CONNECT_FAILED)
 
     def make(self) -> asyncio.Protocol:
-        if self._peer.http2:
-            return cast(asyncio.Protocol, Http2Client(self._ctx, self._peer))
-        return as_protocol(ClientConnection(self._ctx, self._peer))
+        peer = self._peer
+        if peer.http2:
+            made = cast(asyncio.Protocol, Http2Client(self._ctx, peer))
+        else:
+            made = as_protocol(ClientConnection(self._ctx, peer))
+        return cast(asyncio.Protocol, Prefacing(peer.preface, made)) if peer.preface else made
 
     def _leader(self) -> "Connecting | None":
         """Somebody who is opening a connection that has room for one more."""
@@ -69,19 +72,16 @@ class Connecting(Opening):
         return None
 
     async def _run(self) -> None:
-        loop, peer = self._ctx.loop, self._peer
         try:
-            if peer.preface:
-                sock = await dial(loop, peer.address, peer.port, peer.preface)
-                _, protocol = await loop.create_connection(self.make, sock=sock)
-            else:
-                _, protocol = await loop.create_connection(self.make, peer.address, peer.port)
+            _, protocol = await self._ctx.loop.create_connection(self.make, self._peer.address, self._peer.port)
         except OSError:
             self._done()
             self._fail(CONNECT_FAILED)
             return
         self._done()
         made: object = protocol  # asyncio's base class is one in types only
+        if isinstance(made, Prefacing):
+            made = made.above
         if isinstance(made, Http2Client):
             self._join(made)
             for follower in self.followers:
@@ -90,7 +90,7 @@ class Connecting(Opening):
             return
         for follower in self.followers:  # the endpoint's protocol was changed meanwhile
             follower._task = self._ctx.loop.create_task(follower._run())
-        connection = cast(ClientConnection, protocol)
+        connection = cast(ClientConnection, made)
         waiter = self._waiter
         self._waiter = None
         if waiter is None:

@@ -6,7 +6,6 @@ and takes it along when it ends. Health and load are those of the endpoint.
 """
 
 import asyncio
-import socket
 from typing import cast
 
 from pygateway.dataplane.framing import Downstream, Upstream
@@ -79,15 +78,18 @@ class ProxiedPeer(Peer):
             own.remove()
 
 
-async def dial(loop: asyncio.AbstractEventLoop, address: str, port: int, first: bytes) -> socket.socket:
-    """A connection on which `first` is sent already, before anything above it may speak, TLS included. OSError."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await loop.sock_connect(sock, (address, port))
-        await loop.sock_sendall(sock, first)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+class Prefacing:
+    """An asyncio protocol (by shape), for the moment in which a connection is made: it sends what the connection begins
+    with, and leaves the rest to `above`, which may be any protocol, TLS included."""
+
+    above: asyncio.Protocol
+    _first: bytes
+
+    def __init__(self, first: bytes, above: asyncio.Protocol) -> None:
+        self.above = above
+        self._first = first
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        transport.write(self._first)
+        transport.set_protocol(self.above)
+        self.above.connection_made(transport)
