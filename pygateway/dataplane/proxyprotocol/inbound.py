@@ -6,10 +6,9 @@ transport as if the connection had just been made, and what came behind the head
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.errors import DOWNSTREAM, ProxyError
+from pygateway.dataplane.errors import bad_proxy_header
 from pygateway.dataplane.exchange import refuse
 from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.port import Port
@@ -17,7 +16,6 @@ from pygateway.dataplane.proxyprotocol.header import LOCAL, Header
 from pygateway.dataplane.proxyprotocol.reader import BadHeader, HeaderReader
 from pygateway.dataplane.proxyprotocol.senders import Senders
 
-FLAG: Final = "PH"
 Onward = Callable[[asyncio.Transport, Header, bytes], None]
 """(transport, header, what followed it): set another protocol on the transport."""
 
@@ -111,10 +109,9 @@ class HeaderFirst(Accepted):
         self._refuse("timeout")
 
     def _refuse(self, reason: str) -> None:
-        """Nothing is answered: who is at the other end speaks another protocol, or lies."""
         transport = self._transport
         self._leave(reason)
-        refuse(self.ctx, self._peer, ProxyError(f"proxy-protocol:{reason}", DOWNSTREAM, 0, FLAG))
+        refuse(self.ctx, self._peer, bad_proxy_header(reason))
         if transport is not None:
             transport.abort()
 
