@@ -2,11 +2,15 @@
 
 import asyncio
 import ssl
+from typing import cast
 
 import pytest
 
 from pygateway import ir
 from pygateway.dataplane.http2 import frames
+from pygateway.dataplane.proxyprotocol.header import Header
+from pygateway.dataplane.proxyprotocol.inbound import HeaderFirst
+from pygateway.dataplane.proxyprotocol.senders import Senders
 from tests.dataplane.harness import Gateway, Wire, route, story
 from tests.dataplane.overtls import listener, trusting
 from tests.http2.driver import SETTINGS, headers
@@ -426,3 +430,58 @@ async def test_a_port_without_it_reads_no_header() -> None:
         await client.send(body=V1 + GET)
         await client.expect_response(400)
         assert gateway.plane.counters().proxy_headers == {}
+
+
+class Plain(asyncio.Protocol):
+    """What a relay of bytes would be: it tells what came, and says it back."""
+
+    def __init__(self) -> None:
+        self.came = b""
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.came += data
+        self.transport.write(data)
+
+
+@pytest.mark.parametrize("behind", [b"\x16\x03\x01\0\x05hello", b"\0\r\n\r\n\0\r\nQUIT\n", b"PROXY again\r\n"])
+def test_any_protocol_may_stand_behind_the_header(behind: bytes) -> None:
+    @story
+    async def run() -> None:
+        made: list[tuple[Plain, Header]] = []
+
+        def onward(transport: asyncio.Transport, header: Header, rest: bytes) -> None:
+            protocol = Plain()
+            made.append((protocol, header))
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
+            if rest:
+                protocol.data_received(rest)
+
+        async with Gateway() as gateway:
+            ctx, port = gateway.plane.ctx, gateway.plane._port(gateway.port)
+            senders = Senders([])
+            server = await asyncio.get_running_loop().create_server(
+                lambda: HeaderFirst(ctx, port, senders, onward),
+                "127.0.0.1",
+                0,  # type: ignore[arg-type,return-value]
+            )
+            async with server:
+                where = server.sockets[0].getsockname()
+                for cut in (len(V2), len(V2) - 1, len(V2) + 2):
+                    wire = Wire(*await asyncio.open_connection(*where))
+                    whole = V2 + behind
+                    await wire.send(body=whole[:cut])
+                    await wire.send(body=whole[cut:])
+                    assert await wire.exactly(len(behind)) == behind
+                    await wire.gone()
+                assert [protocol.came for protocol, _ in made] == [behind] * 3
+                assert {header.addresses.source for _, header in made if header.addresses} == {CLIENT}
+                assert [header.authority() for _, header in made] == [b"a.example"] * 3
+                assert (ctx.connections, len(ctx.shaking), port.connections) == (0, 0, {})
+
+    run()
