@@ -33,6 +33,7 @@ INTERPRETED = {
     "pygateway/dataplane/settings.py",
     "pygateway/dataplane/http1/__init__.py",
     "pygateway/dataplane/l4/__init__.py",
+    "pygateway/dataplane/proxyprotocol/__init__.py",
     "pygateway/dataplane/tls/__init__.py",
     "pygateway/dataplane/tls/fallback.py",
     "pygateway/dataplane/upstream/__init__.py",

@@ -80,6 +80,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     default_certificate: str = ""
     """The Secret ("namespace/name") of what Ingress and APISIX hosts without a certificate of their own show."""
+    proxy_protocol: str = "off"
+    """On: every connection to `http` and `https` must begin with a header of the PROXY protocol, version 1 or 2."""
+    proxy_protocol_senders: tuple[str, ...] = ()
+    """CIDRs from which such connections come; all others are closed. Empty: from anywhere."""
+    proxy_http: int = 0
+    """A further port, for the Ingress and APISIX objects of `http`, whose connections begin with such a header."""
+    proxy_https: int = 0
+    """The same for `https`."""
     ingress_class: str = "pygateway"
     controller_name: str = "pygateway.dev/gateway-controller"
 
@@ -114,6 +122,7 @@ class _Option(msgspec.Struct, frozen=True):
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("auto", "text", "json"),
+    "proxy_protocol": ("off", "on"),
     "access_log": ("auto", "text", "json", "off"),
     "tls_min_version": ("1.2", "1.3"),
 }
@@ -149,6 +158,10 @@ _HELP: Final[Mapping[str, str]] = {
     "apisix_metrics": "serve metrics under APISIX's names too",
     "apisix_metrics_prefix": "what those names begin with",
     "default_certificate": "the Secret, namespace/name, whose certificate is shown where no other fits",
+    "proxy_protocol": "on: connections to http and https begin with a header of the PROXY protocol",
+    "proxy_http": "a further port for Ingress and APISIX objects, with that header; 0 = none",
+    "proxy_https": "the same over TLS; 0 = none",
+    "proxy_protocol_senders": "CIDRs from which such connections are taken, with commas between them; empty = any",
     "ingress_class": "the class of Ingress and APISIX objects that are served, beside none and apisix",
     "controller_name": "the spec.controllerName of GatewayClasses that are served",
     "log_level": "debug, info, warning or error",
@@ -186,6 +199,7 @@ _HELP: Final[Mapping[str, str]] = {
     "handshake_timeout": "until a TLS handshake is done, from accept",
     "max_handshakes": "TLS handshakes of a worker under way; a further one drops the oldest; 0 = any",
     "client_hello_bytes": "the first message of a TLS handshake",
+    "proxy_protocol_bytes": "a whole header of the PROXY protocol",
     "tls_min_version": "of TLS with clients: 1.2 or 1.3",
     "tls_ciphers": "of TLS 1.2 with clients, in OpenSSL's words",
     "tls_ticket_age": "seconds after which the keys of TLS session tickets are replaced",
@@ -256,9 +270,9 @@ def _value(option: _Option, raw: str, name: str) -> Any:
 
 def _check(field: str, value: Any) -> None:
     """ValueError when a value of the right type makes no sense."""
-    if field in ("http", "https", "admin") and not 0 <= value <= 65535:
+    if field in ("http", "https", "admin", "proxy_http", "proxy_https") and not 0 <= value <= 65535:
         raise ValueError(f"{value} is no port")
-    if field == "trusted":
+    if field in ("trusted", "proxy_protocol_senders"):
         for one in value:
             ipaddress.ip_network(one, strict=False)
     if field == "pod_selector" and not all("=" in pair for pair in value):

@@ -58,6 +58,7 @@ class Config:
     handshake_timeout: float
     max_handshakes: int
     client_hello_bytes: int
+    proxy_protocol_bytes: int
     tls_min_version: str
     tls_ciphers: str
     tls_ticket_age: float
@@ -88,6 +89,7 @@ class Config:
         self.handshake_timeout = settings.handshake_timeout
         self.max_handshakes = settings.max_handshakes
         self.client_hello_bytes = settings.client_hello_bytes
+        self.proxy_protocol_bytes = settings.proxy_protocol_bytes
         self.tls_min_version = settings.tls_min_version
         self.tls_ciphers = settings.tls_ciphers
         self.tls_ticket_age = settings.tls_ticket_age

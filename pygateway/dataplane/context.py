@@ -53,6 +53,8 @@ class Context:
     """TLS handshakes by how they ended."""
     shaking: dict[Accepted, None]
     """Connections whose handshake is under way, the oldest first."""
+    proxy_headers: Tally
+    """Headers of the PROXY protocol, by version or why there was none."""
     contexts: Contexts
     client_contexts: ClientContexts
     flags: Tally
@@ -75,6 +77,7 @@ class Context:
         self.limits = Tally()
         self.handshakes = Tally()
         self.shaking = {}
+        self.proxy_headers = Tally()
         self.contexts = Contexts(config)
         self.client_contexts = ClientContexts(config, self.contexts.certificates)
         self.flags = Tally()

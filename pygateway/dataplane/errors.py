@@ -105,6 +105,12 @@ def bad_request(status: int, reason: str) -> ProxyError:
     return ProxyError(reason, DOWNSTREAM, status, "BR")
 
 
+def bad_proxy_header(reason: str) -> ProxyError:
+    """A connection that had to begin with a header of the PROXY protocol. Nobody is answered: who is at the other end
+    speaks another protocol, or lies."""
+    return ProxyError(f"proxy-protocol:{reason}", DOWNSTREAM, 0, "PH")
+
+
 def bad_response(reason: str) -> ProxyError:
     """An answer that the codec refused. It was an answer, so the request is not repeated."""
     return ProxyError(f"bad-response:{reason}", UPSTREAM, 502, "UP")

@@ -176,7 +176,7 @@ class Exchange(Stream):
         peer.active += 1
         wheel = self.ctx.wheel
         self._try_deadline = wheel.now + limits.backend if limits.backend > 0.0 else NEVER
-        connection = peer.take(wheel) if retrying is None or not retrying.fresh else None
+        connection = peer.take(wheel, self.server) if retrying is None or not retrying.fresh else None
         if connection is not None:
             cluster.reused += 1
             self._send(connection)
@@ -186,7 +186,7 @@ class Exchange(Stream):
         timeout = limits.connect or cluster.connect_timeout
         if limits.backend > 0.0:
             timeout = min(timeout, limits.backend)
-        self._connecting = Connecting(self.ctx, peer, self)
+        self._connecting = Connecting(self.ctx, peer.home(self.server), self)
         self._connecting.start(timeout)
 
     def on_connected(self, upstream: Upstream) -> None:

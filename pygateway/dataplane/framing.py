@@ -12,6 +12,7 @@ from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.errors import ProxyError
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.response import ResponseHead
+from pygateway.dataplane.proxyprotocol.header import Ends
 from pygateway.dataplane.wheel import NEVER, Timed
 
 UNKNOWN_LENGTH: Final = -1
@@ -69,6 +70,10 @@ class Downstream(Accepted):
 
     def __init__(self, forwarding: Forwarding) -> None:
         self.forwarding = forwarding
+
+    def ends(self) -> Ends:
+        """Of the client's connection: where it comes from, and where it was made to."""
+        raise NotImplementedError
 
     def answer(self, error: ProxyError) -> None:
         """An answer of the gateway's own, whole; nothing of another was sent yet. To a gRPC call it is a status."""

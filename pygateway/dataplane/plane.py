@@ -214,6 +214,7 @@ class DataPlane:
             dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost, dict(ctx.handshakes.counts),
             [one.counters() for one in ctx.streams.values() if one.used()],
             dict(ctx.calls.counts),
+            dict(ctx.proxy_headers.counts),
         )  # fmt: skip
 
     def _take_rest(self, acceptor: Acceptor) -> None:

@@ -52,6 +52,8 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """TLS handshakes of one worker under way; a further one drops the oldest. 0 = any number."""
     client_hello_bytes: int = 16384
     """The first message of a TLS handshake; a larger one is refused."""
+    proxy_protocol_bytes: int = 4096
+    """A whole header of the PROXY protocol, version 2; a larger one is refused. (One of version 1 has 107 at most.)"""
     tls_min_version: str = "1.2"
     tls_ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20"
     """Of TLS 1.2, in OpenSSL's words; those of 1.3 are all good."""

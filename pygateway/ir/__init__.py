@@ -39,6 +39,7 @@ from pygateway.ir.route import Action as Action
 from pygateway.ir.route import Backend as Backend
 from pygateway.ir.route import Forward as Forward
 from pygateway.ir.route import Listener as Listener
+from pygateway.ir.route import ProxyProtocol as ProxyProtocol
 from pygateway.ir.route import Redirect as Redirect
 from pygateway.ir.route import Respond as Respond
 from pygateway.ir.route import Retry as Retry

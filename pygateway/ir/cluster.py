@@ -67,6 +67,9 @@ class Cluster(msgspec.Struct, frozen=True, array_like=True):
     passive: PassiveHealth = PassiveHealth()
     protocol: Protocol = Protocol.HTTP1
     tls: UpstreamTls | None = None
+    proxy_protocol: int = 0
+    """The version of the PROXY protocol whose header a connection begins with: 1 or 2; 0 = none. A connection is then
+    for one client's connection only."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):

@@ -113,6 +113,13 @@ class VirtualHost(msgspec.Struct, frozen=True, array_like=True):
     fallthrough: bool = False
 
 
+class ProxyProtocol(msgspec.Struct, frozen=True, array_like=True):
+    """Connections must begin with a header of the PROXY protocol, version 1 or 2. `senders` are the CIDRs whose word is
+    taken; empty: everybody's."""
+
+    senders: tuple[str, ...] = ()
+
+
 class Listener(msgspec.Struct, frozen=True, array_like=True):
     """A hostname's place on a port. `name` is the key ("<namespace>/<gateway>/<listener>", for one of a
     ListenerSet "<namespace>/<gateway>/<namespace>/<set>/<listener>", or "default").
@@ -141,6 +148,8 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
     hosts: tuple[str, ...] = ()
     """Keys of its virtual hosts."""
     tls: tuple[Termination, ...] = ()
+    proxy_protocol: ProxyProtocol | None = None
+    """Of the whole port, where several share it: the header comes before what tells them apart."""
 
     @property
     def place(self) -> int:

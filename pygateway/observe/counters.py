@@ -54,7 +54,8 @@ class StreamCounters(msgspec.Struct, array_like=True):
 class WorkerCounters(msgspec.Struct, array_like=True):
     """Everything one worker has counted since it started. `limits` counts refusals by the name of the limit, `flags`
     answers made here by the access log's reason, `log_lost` access log lines that a stalled reader cost, `handshakes`
-    those of TLS by how they ended, `calls` those of gRPC by the name of their status."""
+    those of TLS by how they ended, `calls` those of gRPC by the name of their status, `proxy_headers` those of the
+    PROXY protocol by version or why there was none."""
 
     slot: int
     generation: int
@@ -69,3 +70,4 @@ class WorkerCounters(msgspec.Struct, array_like=True):
     handshakes: dict[str, int] = {}
     streams: list[StreamCounters] = []
     calls: dict[str, int] = {}
+    proxy_headers: dict[str, int] = {}

@@ -95,6 +95,13 @@ def _connections(totals: Totals) -> Iterator[Metric]:
     for result, count in totals.handshakes.items():
         handshakes.add_metric([result], count)
     yield handshakes
+    headers = CounterMetricFamily(
+        "pygateway_proxy_protocol_headers", "Headers of the PROXY protocol, by version or why there was none.",
+        labels=["result"],
+    )  # fmt: skip
+    for result, count in totals.proxy_headers.items():
+        headers.add_metric([result], count)
+    yield headers
     yield CounterMetricFamily(
         "pygateway_access_log_lost_lines", "Access log lines that a stalled reader cost.", totals.log_lost
     )

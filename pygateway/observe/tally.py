@@ -30,6 +30,7 @@ class Totals:
         self.handshakes: dict[str, int] = {}
         self.streams: dict[tuple[str, str], StreamCounters] = {}
         self.calls: dict[str, int] = {}
+        self.proxy_headers: dict[str, int] = {}
 
     def add(self, one: WorkerCounters, *, living: bool) -> None:
         """Add what one worker counted."""
@@ -45,6 +46,7 @@ class Totals:
         for stream in one.streams:
             self._add_stream(stream, living=living)
         _add_up(self.calls, one.calls)
+        _add_up(self.proxy_headers, one.proxy_headers)
         if living:
             self.connections += one.connections
             self.apply_seconds = max(self.apply_seconds, one.apply_seconds)
@@ -63,6 +65,7 @@ class Totals:
         _add_up(self.flags, other.flags)
         _add_up(self.handshakes, other.handshakes)
         _add_up(self.calls, other.calls)
+        _add_up(self.proxy_headers, other.proxy_headers)
 
     def only(self, routes: Container[str], clusters: Container[str]) -> "Totals":
         """Without what is no longer configured. It is left out, not forgotten: a route that comes back counts on."""

@@ -6,6 +6,7 @@ from typing import Final
 from pygateway import ir
 from pygateway.resources.core import Service, ServicePort
 from pygateway.translate.dial import HTTP2, UDP, of_http2
+from pygateway.translate.proxyprotocol import annotation_fault, version_of
 from pygateway.translate.result import Problem
 
 # Over TLS only; what they are called there.
@@ -82,6 +83,13 @@ def _find(
     found = lookup(key)
     if found is None:
         return Problem("BackendNotFound", f"Service {key} does not exist", at)
+    fault = annotation_fault(found, at)
+    if fault is None and transport == "UDP" and version_of(found):
+        fault = Problem(
+            "UnsupportedProtocol", f"Service {key} wants the PROXY protocol, which UDP ports do not get", at
+        )
+    if fault is not None:
+        return fault
     if found.spec.type == "ExternalName":
         return Problem("InvalidKind", f"Service {key} is of type ExternalName, which is not supported yet", at)
     chosen = port_of(found, port, transport)

@@ -17,6 +17,7 @@ from pygateway.resources.world import World
 from pygateway.translate.backends import port_of, protocol_of
 from pygateway.translate.dial import Dial, Dials, place_of, service_of
 from pygateway.translate.memo import same
+from pygateway.translate.proxyprotocol import version_of
 
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
 _AS_THE_PORT_SAYS: Final = Dial()
@@ -93,15 +94,18 @@ class UpstreamsBuilder:
         return {service_of(name) for name in clusters if name not in before.clusters}
 
     def _take_protocols(self, services: Iterable[str]) -> None:
-        """What the clusters of these Services speak."""
+        """What the clusters of these Services speak, and what their connections begin with."""
         clusters = self._result.clusters
         updates: dict[str, ir.Cluster] = {}
         for key in services:
             for name in self._clusters_of.get(key, ()):
-                dial = self._dials.get(name, _AS_THE_PORT_SAYS)
+                dial, old = self._dials.get(name, _AS_THE_PORT_SAYS), clusters[name]
                 protocol = dial.protocol or protocol_of(name, _port(self._services[key], name))
-                if clusters[name].protocol is not protocol or clusters[name].tls != dial.tls:
-                    updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol, tls=dial.tls)
+                new = msgspec.structs.replace(
+                    old, protocol=protocol, tls=dial.tls, proxy_protocol=version_of(self._services[key])
+                )
+                if new != old:
+                    updates[name] = new
         if updates:
             self._result = Upstreams({**clusters, **updates}, self._result.endpoints)
 

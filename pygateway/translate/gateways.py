@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from pygateway.resources.gateway import Gateway, GatewayClass
-from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.parameters import GatewayParametersSpec
 from pygateway.resources.world import World
 from pygateway.translate import selectors
 from pygateway.translate.certificates import Certificates
@@ -51,8 +51,8 @@ SUPPORTED_FEATURES: Final = tuple(
 _LETTING_IN: Final = ("None", "Same", "All", "Selector")
 """Whose ListenerSets may attach."""
 
-Classes = Mapping[str, ServiceParameters | Problem]
-"""The classes of ours by name: what each says of Services, or why it is not accepted."""
+Classes = Mapping[str, GatewayParametersSpec | Problem]
+"""The classes of ours by name: what each says of its Gateways, or why it is not accepted."""
 
 
 def class_status(one: GatewayClass, fault: Problem | None) -> GatewayClassStatus:
@@ -83,8 +83,13 @@ def gateway_view(
     if isinstance(parameters, Problem):
         return view(gateway, policy, keys, parameters, unsupported(gateway))
     found = view(gateway, policy, keys, _address_fault(gateway, policy), unsupported(gateway))
-    problems = (*found.problems, client) if isinstance(client, Problem) else found.problems
-    return msgspec.structs.replace(found, parameters=parameters, client=client, problems=problems)
+    return msgspec.structs.replace(
+        found,
+        parameters=parameters.service,
+        proxy_protocol=parameters.proxy_protocol,
+        client=client,
+        problems=(*found.problems, client) if isinstance(client, Problem) else found.problems,
+    )
 
 
 def _address_fault(gateway: Gateway, policy: Policy) -> Problem | None:

@@ -16,7 +16,7 @@ from pygateway import ir
 from pygateway.resources.gateway import GROUP, Gateway, Listener, RouteGroupKind
 from pygateway.resources.listenersets import ListenerSet
 from pygateway.resources.meta import ObjectMeta, Ref
-from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.parameters import ProxyProtocolParameters, ServiceParameters
 from pygateway.translate import hostnames, selectors
 from pygateway.translate.certificates import INVALID, Certificates
 from pygateway.translate.conditions import condition, holds
@@ -90,13 +90,15 @@ class ListenerSetView(msgspec.Struct, frozen=True):
 
 class GatewayView(msgspec.Struct, frozen=True):
     """A Gateway of ours. `fault` is why all of it is refused; a listener named like an earlier one is not in
-    `listeners`, which are its own. `parameters` are those of its Service in a cluster."""
+    `listeners`, which are its own. `parameters` are those of its Service in a cluster, `proxy_protocol` those of its
+    connections."""
 
     gateway: Gateway
     listeners: tuple[ListenerView, ...]
     problems: tuple[Problem, ...]
     fault: Problem | None = None
     parameters: ServiceParameters = ServiceParameters()
+    proxy_protocol: ProxyProtocolParameters | None = None
     sets: tuple[ListenerSetView, ...] = ()
     """Those that name it, in the order of precedence."""
     client: ir.Certificate | Problem | None = None

@@ -23,6 +23,17 @@ class ClusterPolicy(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = "cluster.local"
 
 
+class ProxiedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Where connections begin with a header of the PROXY protocol, from `senders` only where these are given.
+    `required`: at the ports of the default listeners. `http_port` and `https_port`: at further ones, which serve what
+    those do; 0 = none."""
+
+    required: bool = False
+    senders: tuple[str, ...] = ()
+    http_port: int = 0
+    https_port: int = 0
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What does not come from objects. `http_port` and `https_port` are where listeners on 80 and 443 are bound;
     others are bound as they are. `addresses` are those at which Gateways can be reached. `gateway_class` is the name of
@@ -35,6 +46,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ingress_class: str = "pygateway"
     gateway_class: str = ""
     default_certificate: str = ""
+    proxied: ProxiedPolicy = ProxiedPolicy()
     addresses: tuple[str, ...] = ("127.0.0.1",)
     cluster: ClusterPolicy | None = None
     """None: without a cluster, where listeners are bound as they are."""

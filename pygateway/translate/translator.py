@@ -8,7 +8,7 @@ import msgspec
 
 from pygateway import ir
 from pygateway.resources.meta import Ref
-from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.parameters import GatewayParametersSpec
 from pygateway.resources.world import World
 from pygateway.translate import dial, told
 from pygateway.translate.backendtls import BackendPolicies
@@ -25,6 +25,7 @@ from pygateway.translate.memo import Tables, same, settled
 from pygateway.translate.parameters import class_parameters
 from pygateway.translate.policed import Policed, PolicedHosts
 from pygateway.translate.policystatus import policies
+from pygateway.translate.proxyprotocol import of_default_ports, of_port, on_further_ports
 from pygateway.translate.reach import Standing, StandingBuilder
 from pygateway.translate.result import Policy, Problem, Translation
 from pygateway.translate.routekinds import RouteKinds
@@ -49,7 +50,7 @@ class Translator:
         self._world = World()
         self._certificates = Certificates()
         self._tables = Tables({}, {}, {}, {}, {}, {}, {}, self._certificates)
-        self._classes: dict[str, ServiceParameters | Problem] = {}
+        self._classes: dict[str, GatewayParametersSpec | Problem] = {}
         self._standings = StandingBuilder(policy)
         self._standing = Standing()
         self._routes = RouteKinds(policy)
@@ -171,6 +172,7 @@ class Translator:
                 hosts=hosts.by_listener.get(each.key, ()),
                 protocol=each.protocol,
                 tls=_termination(each),
+                proxy_protocol=self._proxied(one, each.spec.port),
             )
             for key, one, each in self._serving()
         }
@@ -179,6 +181,13 @@ class Translator:
         for key, one in self._tables.gateways.items():
             if isinstance(one, GatewayView):
                 yield from ((key, one, each) for each in one.every_listener() if each.serves)
+
+    def _proxied(self, one: GatewayView, port: int) -> ir.ProxyProtocol | None:
+        """Whether connections to a listener's port begin with a header of the PROXY protocol. Without a cluster the
+        Gateway's word and that for the default listeners count both, where the port is one of theirs."""
+        policy = self._policy
+        shared = policy.cluster is None and policy.bind(port) in (policy.http_port, policy.https_port)
+        return of_port(one.proxy_protocol, port) or (of_default_ports(policy.proxied) if shared else None)
 
     def _bind(self, key: str, listener: ListenerView) -> int:
         """The local port of a listener of the Gateway `key`; 0 while it has none."""
@@ -195,9 +204,10 @@ class Translator:
             group=LISTENER,
             order=(1, "", ""),
             hosts=default.plain,
+            proxy_protocol=of_default_ports(self._policy.proxied),
         )
         if not default.tls:
-            return {LISTENER: plain}
+            return on_further_ports({LISTENER: plain}, self._policy.proxied)
         secure = msgspec.structs.replace(
             plain,
             name=SECURE,
@@ -207,7 +217,7 @@ class Translator:
             hosts=default.secure,
             tls=default.tls,
         )
-        return {LISTENER: plain, SECURE: secure}
+        return on_further_ports({LISTENER: plain, SECURE: secure}, self._policy.proxied)
 
 
 def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:

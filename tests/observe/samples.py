@@ -24,6 +24,7 @@ def full_report() -> Report:
         flags={"NR": 1},
         log_lost=1,
         calls={"OK": 1},
+        proxy_headers={"v2": 1},
     )
     totals.add(worker, living=True)
     cluster = ClusterReport(

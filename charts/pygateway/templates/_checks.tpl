@@ -34,6 +34,9 @@ that is refused. Takes (root, v).
 {{- if not (has .v.gateway.tls.sslProtocols (list "TLSv1.2 TLSv1.3" "TLSv1.3 TLSv1.2" "TLSv1.3")) -}}
   {{- fail "gateway.tls.sslProtocols: it is \"TLSv1.2 TLSv1.3\" or \"TLSv1.3\"" -}}
 {{- end -}}
+{{- if and .v.gateway.proxyProtocol.https.enabled (not .v.gateway.tls.enabled) -}}
+  {{- fail "gateway.proxyProtocol.https.enabled: it serves what gateway.tls does, which is not enabled" -}}
+{{- end -}}
 {{- if and $values.watchNamespaces .v.namespaceSelector -}}
   {{- fail "watchNamespaces and namespaceSelector: say one of them" -}}
 {{- end -}}
@@ -50,9 +53,7 @@ gateway.tls.existingCASecret: say whom to trust in a BackendTLSPolicy
 service.tls.existingCASecret: say whom to trust in a BackendTLSPolicy
 apisix.ssl.existingCASecret: say whom to trust in a BackendTLSPolicy
 apisix.ssl.enableHTTP3: HTTP/3 is not supported
-gateway.proxyProtocol.http.enabled: the PROXY protocol is not supported yet
-gateway.proxyProtocol.https.enabled: the PROXY protocol is not supported yet
-apisix.proxyProtocol.enabled: the PROXY protocol is not supported yet
+apisix.proxyProtocol.enabled: say gateway.proxyProtocol.http.enabled and gateway.proxyProtocol.https.enabled
 gateway.http.additionalContainerPorts: further ports are not supported yet
 service.http.additionalContainerPorts: further ports are not supported yet
 gateway.ingress.enabled: an Ingress in front of the gateway is not supported; apply one of your own
@@ -128,7 +129,6 @@ gateway.tls.http2: clients have the choice
 service.tls.http2: clients have the choice
 gateway.tls.certCAFilename: say whom to trust in a BackendTLSPolicy
 service.tls.certCAFilename: say whom to trust in a BackendTLSPolicy
-gateway.proxyProtocol: the PROXY protocol is not supported yet
 gateway.ingress: apply an Ingress of your own
 ingress: apply one of your own
 apisix.admin: there is no administration API
@@ -147,7 +147,7 @@ apisix.timezone: times are UTC
 apisix.ssl.http2: clients have the choice
 apisix.ssl.certCAFilename: say whom to trust in a BackendTLSPolicy
 apisix.ssl.sslCiphers: see settings.tls_ciphers
-apisix.proxyProtocol: the PROXY protocol is not supported yet
+apisix.proxyProtocol: see gateway.proxyProtocol
 apisix.plugins: nothing needs to be switched on
 apisix.stream_plugins: nothing needs to be switched on
 apisix.readinessProbe: readiness is asked of the admin port

@@ -16,6 +16,8 @@ from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.body import encode_chunk, encode_end
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http1.write import OK_LINE, framing_lines, own_answer, own_redirect, own_status, status_line
+from pygateway.dataplane.proxyprotocol.ends import ends
+from pygateway.dataplane.proxyprotocol.header import Ends
 
 HEAD: Final = 0
 LENGTH: Final = 1
@@ -57,6 +59,9 @@ class Answering(Downstream):
         self._chunked_out = False
         self._blocked = False
         self._eof = False
+
+    def ends(self) -> Ends:
+        return ends(self._transport, self.forwarding.told)
 
     def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
         if self._minor > 0 and self._transport is not None:

@@ -33,6 +33,8 @@ from pygateway.dataplane.http2.hpack import Field, static_table
 from pygateway.dataplane.http2.states import CLOSED
 from pygateway.dataplane.http2.stream import NO_TUNNEL, SWITCHED, Http2Stream
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.proxyprotocol.ends import ends
+from pygateway.dataplane.proxyprotocol.header import Ends
 from pygateway.dataplane.refusal import refuse
 from pygateway.dataplane.wheel import NEVER
 
@@ -165,6 +167,11 @@ class Http2Connection(Connection):
         self.port.connections.pop(self, None)
         self.ctx.wheel.forget(self)
         self._end_streams(CLIENT_GONE)
+        if self.forwarding.kept is not None:
+            self.forwarding.kept.let_go()
+
+    def ends(self) -> Ends:
+        return ends(self._transport, self.forwarding.told)
 
     def pause_writing(self) -> None:
         """A client that does not read gets no further answers, and is not read from: answers cost memory."""

@@ -29,6 +29,7 @@ from pygateway.dataplane.http2.channel import NO_LINES, Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import INTERNAL_ERROR, NO_ERROR
 from pygateway.dataplane.http2.states import CLOSED, HALF_REMOTE, OPEN
+from pygateway.dataplane.proxyprotocol.header import Ends
 from pygateway.dataplane.wheel import NEVER
 
 NO_TUNNEL: Final = 0
@@ -107,6 +108,9 @@ class Http2Stream(Downstream):
         exchange.start(b"", True)
 
     # Called by the exchange.
+
+    def ends(self) -> Ends:
+        return self.connection.ends()
 
     def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
         if self.channel.state != CLOSED:

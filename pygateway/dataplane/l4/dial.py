@@ -22,17 +22,20 @@ class Dialer:
 
 
 class Dialing(Opening):
-    """One attempt. Whoever got the connection calls `done`, who loses interest `abandon`."""
+    """One attempt; `first` is what the connection begins with. Whoever got the connection calls `done`, who loses
+    interest `abandon`."""
 
     _ctx: Context
     _peer: Peer
     _waiter: Dialer | None
+    _first: bytes
     _task: asyncio.Task[None] | None
 
-    def __init__(self, ctx: Context, peer: Peer, waiter: Dialer) -> None:
+    def __init__(self, ctx: Context, peer: Peer, waiter: Dialer, first: bytes) -> None:
         self._ctx = ctx
         self._peer = peer
         self._waiter = waiter
+        self._first = first
         self._task = None
 
     def start(self, timeout: float) -> None:
@@ -66,7 +69,7 @@ class Dialing(Opening):
 
     async def _run(self) -> None:
         try:
-            await dial(self._ctx, self._peer, self._make)
+            await dial(self._ctx, self._peer, self._make, self._first)
         except Broken as fault:
             self._fail(fault.error)
 

@@ -33,10 +33,14 @@ from pygateway.dataplane.l4.destination import Destination
 from pygateway.dataplane.l4.dial import Dialer, Dialing
 from pygateway.dataplane.l4.log import StreamRecord, address, write
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.proxyprotocol.ends import ends
+from pygateway.dataplane.proxyprotocol.header import Addresses
+from pygateway.dataplane.proxyprotocol.writer import preface
 from pygateway.dataplane.retrying import GIVE_UP, NO_PEERS, Retrying
 from pygateway.dataplane.route import Limits
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.upstream.proxied import ProxiedPeer
 from pygateway.dataplane.wheel import NEVER, Timed
 
 CONNECTING: Final = 0
@@ -115,6 +119,8 @@ class Relay(Accepted):
     ctx: Context
     port: Port
     destination: Destination
+    told: Addresses | None
+    """What the PROXY protocol said of the connection."""
     state: int
     bytes_in: int
     bytes_out: int
@@ -139,6 +145,7 @@ class Relay(Accepted):
         self.ctx = ctx
         self.port = port
         self.destination = destination
+        self.told = None
         self.state = CLOSED
         self.bytes_in = 0
         self.bytes_out = 0
@@ -164,7 +171,11 @@ class Relay(Accepted):
         self._client = transport
         self._to_client = transport.write
         self._started = perf_counter()
-        self._peername = transport.get_extra_info("peername")
+        name = transport.get_extra_info("peername")
+        if isinstance(name, Addresses):
+            self.told = name
+        told = self.told
+        self._peername = name if told is None else (told.source, told.source_port)
         self.state = CONNECTING
         ctx.accepted += 1
         ctx.connections += 1
@@ -268,6 +279,13 @@ class Relay(Accepted):
     def no_backend(self, error: ProxyError) -> None:
         """Nobody takes the connection."""
         self._end(error)
+
+    def preface(self, peer: Peer) -> bytes:
+        """What a connection to the peer begins with, for this client."""
+        if not isinstance(peer, ProxiedPeer):
+            return b""
+        source, destination = ends(self._client, self.told)
+        return preface(peer.version, source, destination)
 
     # Called by the port.
 
@@ -393,7 +411,7 @@ class _Waiting(Dialer):
         peer.active += 1
         self.upstream = peer.name
         self.attempts += 1
-        self._dialing = Dialing(self._relay.ctx, peer, self)
+        self._dialing = Dialing(self._relay.ctx, peer, self, self._relay.preface(peer))
         self._dialing.start(limits.connect or cluster.connect_timeout)
 
     def backend_protocol(self) -> asyncio.Protocol:

@@ -18,11 +18,12 @@ from typing import Final, cast
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import PLAIN_HTTP
 from pygateway.dataplane.framing import Accepted
-from pygateway.dataplane.http1.server import ServerConnection
+from pygateway.dataplane.http1.server import ServerConnection, enter
 from pygateway.dataplane.http2.server import Http2Connection
 from pygateway.dataplane.l4.destination import Destination
 from pygateway.dataplane.l4.relay import Relay
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.proxyprotocol.header import Addresses
 from pygateway.dataplane.tls.clienthello import (
     HANDSHAKE as HANDSHAKE_RECORD,
 )
@@ -73,6 +74,8 @@ class TlsConnection(Accepted):
 
     ctx: Context
     port: Port
+    told: Addresses | None
+    """What the PROXY protocol said of the connection's ends."""
     state: int
     _transport: asyncio.Transport | None
     _hello: HelloReader
@@ -96,6 +99,7 @@ class TlsConnection(Accepted):
     def __init__(self, ctx: Context, port: Port) -> None:
         self.ctx = ctx
         self.port = port
+        self.told = None
         self.state = CLOSED
         self._transport = None
         self._hello = HelloReader(ctx.config.client_hello_bytes)
@@ -230,6 +234,7 @@ class TlsConnection(Accepted):
         self._transport = None
         self.state = CLOSED
         relay = Relay(self.ctx, self.port, stream, self._hello.data, name)
+        relay.told = self.told
         transport.set_protocol(cast(asyncio.Protocol, relay))
         relay.connection_made(transport)
         return False
@@ -259,11 +264,8 @@ class TlsConnection(Accepted):
         self._transport = None
         self.state = CLOSED
         above = ServerConnection(self.ctx, self.port)
-        transport.set_protocol(cast(asyncio.Protocol, above))
-        above.connection_made(transport)
-        if listed:
-            above.data_received(data)
-        else:
+        enter(above, transport, self.told, data if listed else b"")
+        if not listed:
             above.reject(PLAIN_HTTP)
 
     def _refuse(self, reason: str, code: int) -> None:
@@ -459,6 +461,8 @@ class TlsConnection(Accepted):
             self.ctx.loop.call_soon(self._more)
 
     def get_extra_info(self, name: str, default: object = None) -> object:
+        if self.told is not None and name == "peername":
+            return self.told
         return default if self._transport is None else self._transport.get_extra_info(name, default)
 
     def is_closing(self) -> bool:

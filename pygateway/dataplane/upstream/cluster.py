@@ -11,6 +11,7 @@ from pygateway.dataplane.stats import Tally
 from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.upstream.outlier import Outliers
 from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.upstream.proxied import ProxiedPeer
 from pygateway.dataplane.wheel import Wheel
 from pygateway.observe.counters import ClusterCounters
 
@@ -35,6 +36,7 @@ class Cluster:
     _http2: bool
     _tls: ir.UpstreamTls | None
     _secured: Secured | None
+    _proxy_protocol: int
 
     def __init__(self, name: str, wheel: Wheel, max_idle: int) -> None:
         self.name = name
@@ -55,9 +57,10 @@ class Cluster:
         self._http2 = False
         self._tls = None
         self._secured = None
+        self._proxy_protocol = 0
 
     def configure(self, policy: ir.Cluster) -> None:
-        """Take a new policy; connections and the members' state stay, unless TLS is another."""
+        """Take a new policy; connections and the members' state stay, unless they begin in another way."""
         if policy.balancer != self._balancing:
             self._balancing = policy.balancer
             self.balancer = LeastRequest() if policy.balancer is ir.Balancer.LEAST_REQUEST else RoundRobin()
@@ -67,6 +70,9 @@ class Cluster:
         self._max_age = policy.max_age
         http2 = policy.protocol is ir.Protocol.H2C
         changed = policy.tls != self._tls or (policy.tls is not None and http2 != self._http2)
+        # Who is told otherwise whose connections it gets is another peer, too: no connection is used across that.
+        changed = changed or policy.proxy_protocol != self._proxy_protocol
+        self._proxy_protocol = policy.proxy_protocol
         self._http2 = http2
         self._tls = policy.tls
         self.outliers.configure(policy.passive)
@@ -81,7 +87,7 @@ class Cluster:
         peers: dict[tuple[str, int], Peer] = {}
         for endpoint in endpoints:
             key = (endpoint.address, endpoint.port)
-            peer = self.peers.get(key) or Peer(self.name, endpoint.address, endpoint.port, 1)
+            peer = self.peers.get(key) or self._peer(endpoint.address, endpoint.port, 1)
             peer.weight = max(endpoint.weight, 1)
             self._apply(peer)
             peers[key] = peer
@@ -94,10 +100,10 @@ class Cluster:
             self.outliers.restore(peer)
 
     def renew(self) -> None:
-        """TLS is another: no connection of before is used again. What is under way ends as it began."""
+        """Connections begin in another way: none of before is used again. What is under way ends as it began."""
         before = self.members
         self._secured = None if self._tls is None else Secured(self._tls, self._http2)
-        self.peers = {key: Peer(self.name, peer.address, peer.port, peer.weight) for key, peer in self.peers.items()}
+        self.peers = {key: self._peer(peer.address, peer.port, peer.weight) for key, peer in self.peers.items()}
         self.members = list(self.peers.values())
         for peer in self.members:
             self._apply(peer)
@@ -116,12 +122,17 @@ class Cluster:
         return self.opened > 0 or bool(self.failures.counts)
 
     def counters(self) -> ClusterCounters:
-        idle = sum(len(peer.idle) + len(peer.shared) for peer in self.members)
+        idle = sum(peer.kept() for peer in self.members)
         active = sum(peer.active for peer in self.members)
         return ClusterCounters(
             self.name, active, idle, self.opened, self.reused, self.retries, self.outliers.ejected,
             self.outliers.ejections, dict(self.failures.counts),
         )  # fmt: skip
+
+    def _peer(self, address: str, port: int, weight: int) -> Peer:
+        if self._proxy_protocol == 0:
+            return Peer(self.name, address, port, weight)
+        return ProxiedPeer(self.name, address, port, weight, self._proxy_protocol)
 
     def _apply(self, peer: Peer) -> None:
         peer.max_idle = self._max_idle

@@ -11,7 +11,7 @@ takes.
 
 import ssl
 
-from pygateway.dataplane.framing import Upstream
+from pygateway.dataplane.framing import Downstream, Upstream
 from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.wheel import Timed, Wheel
 
@@ -69,6 +69,8 @@ class Peer:
     cluster: str
     address: str
     port: int
+    preface: bytes
+    """What every connection begins with."""
     weight: int
     name: str
     host: bytes
@@ -92,6 +94,7 @@ class Peer:
         self.cluster = cluster
         self.address = address
         self.port = port
+        self.preface = b""
         self.weight = weight
         literal = f"[{address}]" if ":" in address else address
         self.name = f"{literal}:{port}"
@@ -112,8 +115,9 @@ class Peer:
         self.idle_timeout = 60.0
         self.max_age = 0.0
 
-    def take(self, wheel: Wheel) -> Upstream | None:
-        """The idle connection that was used last (the likeliest to live), a place on a shared one, or None."""
+    def take(self, wheel: Wheel, client: Downstream) -> Upstream | None:
+        """The idle connection that was used last (the likeliest to live), a place on a shared one, or None. `client`
+        counts where connections are not for everybody (`proxied`)."""
         if self.http2:
             return self._share(wheel)
         idle = self.idle
@@ -123,6 +127,14 @@ class Peer:
                 return connection
             connection.close()
         return None
+
+    def home(self, client: Downstream) -> "Peer":
+        """To whom a connection belongs that is opened for this client."""
+        return self
+
+    def kept(self) -> int:
+        """How many connections are idle or shared."""
+        return len(self.idle) + len(self.shared)
 
     def _share(self, wheel: Wheel) -> Upstream | None:
         for shared in list(self.shared):
