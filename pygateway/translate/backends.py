@@ -85,9 +85,8 @@ def _find(
         return Problem("BackendNotFound", f"Service {key} does not exist", at)
     fault = annotation_fault(found, at)
     if fault is None and transport == "UDP" and version_of(found):
-        fault = Problem(
-            "UnsupportedProtocol", f"Service {key} wants the PROXY protocol, which UDP ports do not get", at
-        )
+        message = f"Service {key} wants the PROXY protocol, which is not for UDP ports"
+        fault = Problem("UnsupportedProtocol", message, at)
     if fault is not None:
         return fault
     if found.spec.type == "ExternalName":

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import bad_proxy_header
-from pygateway.dataplane.exchange import refuse
 from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.proxyprotocol.header import LOCAL, Header
 from pygateway.dataplane.proxyprotocol.reader import BadHeader, HeaderReader
 from pygateway.dataplane.proxyprotocol.senders import Senders
+from pygateway.dataplane.refusal import refuse
 
 Onward = Callable[[asyncio.Transport, Header, bytes], None]
 """(transport, header, what followed it): set another protocol on the transport."""
