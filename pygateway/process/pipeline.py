@@ -77,6 +77,9 @@ def policy(settings: Settings) -> Policy:
         https_port=settings.https,
         ingress_class=settings.ingress_class,
         default_certificate=settings.default_certificate,
+        stream_tcp=settings.stream_tcp,
+        stream_tls=settings.stream_tls,
+        stream_udp=settings.stream_udp,
         cluster=_cluster_policy(settings) if settings.kubernetes else None,
         # With Roles alone nobody may read classes, or make one: the name says that it is ours.
         gateway_class=settings.gateway_class if settings.watch_namespaces else "",

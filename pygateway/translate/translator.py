@@ -11,6 +11,7 @@ from pygateway.resources.meta import Ref
 from pygateway.resources.parameters import ServiceParameters
 from pygateway.resources.world import World
 from pygateway.translate import told
+from pygateway.translate.apisixstream import ports_of
 from pygateway.translate.certificates import Certificates
 from pygateway.translate.defaulthosts import LISTENER, SECURE, DefaultHosts, DefaultHostsTranslator
 from pygateway.translate.endpoints import UpstreamsBuilder
@@ -164,7 +165,8 @@ class Translator:
 
     def _default_listeners(self, default: DefaultHosts) -> dict[str, ir.Listener]:
         """Ingress and APISIX objects are served on them, after the Gateways' own hostnames: on the one in clear text,
-        which is always there, and on the one over TLS where there is a certificate."""
+        which is always there, on the one over TLS where there is a certificate, and on each port that is open for
+        streams."""
         plain = ir.Listener(
             name=LISTENER,
             port=_PORT,
@@ -173,8 +175,21 @@ class Translator:
             order=(1, "", ""),
             hosts=default.plain,
         )
-        if not default.tls:
-            return {LISTENER: plain}
+        streams = {
+            name: ir.Listener(
+                name=name,
+                port=port,
+                bind=port,
+                protocol=protocol,
+                group=LISTENER,
+                order=(1, "", ""),
+                hosts=default.streams.get(name, ()),
+                tls=default.tls or (ir.Termination("", ()),) if protocol == ir.TLS else (),
+            )
+            for name, port, protocol in ports_of(self._policy).listeners()
+        }
+        if not default.tls or not self._policy.https_port:
+            return {LISTENER: plain, **streams}
         secure = msgspec.structs.replace(
             plain,
             name=SECURE,
@@ -184,7 +199,7 @@ class Translator:
             hosts=default.secure,
             tls=default.tls,
         )
-        return {LISTENER: plain, SECURE: secure}
+        return {LISTENER: plain, SECURE: secure, **streams}
 
 
 def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:
