@@ -57,7 +57,7 @@ def test_an_unknown_key_is_refused_by_name(value: str, named: str, helm: Helm) -
         ("apisix.ssl.existingCASecret=ca", "apisix.ssl.existingCASecret: TLS to backends is not supported yet"),
         ("gateway.tls.sslProtocols=TLSv1.1", 'gateway.tls.sslProtocols: it is "TLSv1.2 TLSv1.3" or "TLSv1.3"'),
         ("gateway.stream.enabled=true,gateway.stream.tcp[0]=tcp", 'gateway.stream.tcp: "tcp" is no port'),
-        ("service.stream.enabled=true,service.stream.udp[0].addr=53,service.stream.udp[0].tls=true", "TLS goes over TCP"),
+        ("gateway.stream.enabled=true,gateway.stream.udp[0].addr=53,gateway.stream.udp[0].tls=true", "TLS goes over"),
         ("gateway.stream.only=true", "gateway.stream.only: say gateway.http.enabled"),
         ("gateway.proxyProtocol.http.enabled=true", "PROXY protocol"),
         ("gateway.http.additionalContainerPorts[0].port=81", "further ports"),

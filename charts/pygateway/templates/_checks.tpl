@@ -45,6 +45,8 @@ gateway.tls.existingCASecret: TLS to backends is not supported yet
 service.tls.existingCASecret: TLS to backends is not supported yet
 apisix.ssl.existingCASecret: TLS to backends is not supported yet
 apisix.ssl.enableHTTP3: HTTP/3 is not supported
+gateway.stream.only: say gateway.http.enabled and gateway.tls.enabled
+service.stream.only: say gateway.http.enabled and gateway.tls.enabled
 gateway.proxyProtocol.http.enabled: the PROXY protocol is not supported yet
 gateway.proxyProtocol.https.enabled: the PROXY protocol is not supported yet
 apisix.proxyProtocol.enabled: the PROXY protocol is not supported yet
@@ -117,8 +119,6 @@ logs.accessLogFormatEscape: see accessLog.format
 logs.errorLog: the log goes to standard error
 logs.errorLogLevel: see log.level
 autoscaling.version: autoscaling/v2 is used
-gateway.stream.only: say gateway.http.enabled and gateway.tls.enabled
-service.stream.only: say gateway.http.enabled and gateway.tls.enabled
 gateway.tls.http2: clients have the choice
 service.tls.http2: clients have the choice
 gateway.tls.certCAFilename: TLS to backends is not supported yet
