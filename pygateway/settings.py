@@ -88,6 +88,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A further port, for the Ingress and APISIX objects of `http`, whose connections begin with such a header."""
     proxy_https: int = 0
     """The same for `https`."""
+    stream_tcp: tuple[int, ...] = ()
+    """Ports that are open for TCP rules of ApisixRoutes (`spec.stream`)."""
+    stream_tls: tuple[int, ...] = ()
+    """The same, where TLS ends: rules may name the host of the handshake."""
+    stream_udp: tuple[int, ...] = ()
+    """Ports that are open for UDP rules."""
     ingress_class: str = "pygateway"
     controller_name: str = "pygateway.dev/gateway-controller"
 
@@ -162,6 +168,9 @@ _HELP: Final[Mapping[str, str]] = {
     "proxy_http": "a further port for Ingress and APISIX objects, with that header; 0 = none",
     "proxy_https": "the same over TLS; 0 = none",
     "proxy_protocol_senders": "CIDRs from which such connections are taken, with commas between them; empty = any",
+    "stream_tcp": "ports for TCP rules of ApisixRoutes, with commas between them, or the flag again",
+    "stream_tls": "the same where TLS ends, with the certificates of ApisixTls objects",
+    "stream_udp": "ports for UDP rules of ApisixRoutes",
     "ingress_class": "the class of Ingress and APISIX objects that are served, beside none and apisix",
     "controller_name": "the spec.controllerName of GatewayClasses that are served",
     "log_level": "debug, info, warning or error",
@@ -234,6 +243,7 @@ def add_arguments(parser: "argparse.ArgumentParser") -> None:
             dest=option.field,
             metavar=option.type.__name__.upper() if isinstance(option.type, type) else "LIST",
             choices=_CHOICES.get(option.field),
+            action="append" if isinstance(option.default, tuple) else "store",
             nargs="?" if option.type is bool else None,
             const="true" if option.type is bool else None,
             help=f"{text} (default: {shown})" if shown not in ("", ()) else text,
@@ -245,13 +255,18 @@ def parse(flags: "argparse.Namespace", environment: Mapping[str, str]) -> Settin
     given: dict[str, Any] = {}
     dataplane: dict[str, Any] = {}
     for option in _options():
-        raw, name = getattr(flags, option.field, None), option.flag
+        raw, name = _joined(getattr(flags, option.field, None)), option.flag
         if raw is None:
             raw, name = environment.get(option.variable), option.variable
         if raw is not None:
             (dataplane if option.of_dataplane else given)[option.field] = _value(option, raw, name)
     files = getattr(flags, "files", None) or [one for one in environment.get("PYGATEWAY_FILES", "").split(":") if one]
     return Settings(files=tuple(files), dataplane=DataPlaneSettings(**dataplane), **given)
+
+
+def _joined(raw: str | list[str] | None) -> str | None:
+    """A flag of a list may be given several times."""
+    return ",".join(raw) if isinstance(raw, list) else raw
 
 
 def _value(option: _Option, raw: str, name: str) -> Any:
@@ -272,6 +287,8 @@ def _check(field: str, value: Any) -> None:
     """ValueError when a value of the right type makes no sense."""
     if field in ("http", "https", "admin", "proxy_http", "proxy_https") and not 0 <= value <= 65535:
         raise ValueError(f"{value} is no port")
+    if field in ("stream_tcp", "stream_tls", "stream_udp"):
+        _check_ports(value)
     if field in ("trusted", "proxy_protocol_senders"):
         for one in value:
             ipaddress.ip_network(one, strict=False)
@@ -289,6 +306,12 @@ def _check(field: str, value: Any) -> None:
             raise ValueError(f"{value!r} selects no cipher") from error
     if not isinstance(value, str | tuple) and value < 0:
         raise ValueError(f"{value} is less than 0")
+
+
+def _check_ports(ports: tuple[int, ...]) -> None:
+    for one in ports:
+        if not 1 <= one <= 65535:
+            raise ValueError(f"{one} is no port")
 
 
 def worker_count(settings: Settings) -> int:

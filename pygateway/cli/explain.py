@@ -76,7 +76,7 @@ def text(answer: Explanation, style: Style) -> Iterator[str]:
 
 def _request(answer: Explanation, style: Style) -> str:
     query = f"?{answer.query}" if answer.query else ""
-    target = printable(f"{answer.method} {answer.host}{answer.path}{query}")
+    target = printable(f"{answer.method} {answer.host}{answer.path}{query}".rstrip())
     client = f", from {answer.remote}" if answer.remote else ""
     return f"{style(target, 'bold')} {style(printable(f'on port {answer.port}{client}'), 'dim')}"
 

@@ -110,11 +110,12 @@ class ClusterPipeline(Pipeline):
 
 def identity(settings: Settings) -> Identity:
     """Who this replica is."""
+    streams = (*settings.stream_tcp, *settings.stream_tls, *settings.stream_udp)
     return Identity(
         namespace=settings.pod_namespace,
         pod=settings.pod_name,
         deployment=settings.deployment,
-        reserved=(settings.http, settings.https, settings.admin),
+        reserved=(settings.http, settings.https, settings.admin, *streams),
         lease=settings.lease,
         leader_election=settings.leader_election,
         controller_name=settings.controller_name,

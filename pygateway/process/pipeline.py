@@ -83,6 +83,9 @@ def policy(settings: Settings) -> Policy:
             http_port=settings.proxy_http,
             https_port=settings.proxy_https,
         ),
+        stream_tcp=settings.stream_tcp,
+        stream_tls=settings.stream_tls,
+        stream_udp=settings.stream_udp,
         cluster=_cluster_policy(settings) if settings.kubernetes else None,
         # With Roles alone nobody may read classes, or make one: the name says that it is ours.
         gateway_class=settings.gateway_class if settings.watch_namespaces else "",

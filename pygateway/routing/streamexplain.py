@@ -24,7 +24,7 @@ def explain_stream(
     second = next((one for _, one in taking if one is not route), None) if route is not None else None
     protocol = owner.protocol if owner is not None else there[0].protocol if there else ir.TCP
     return Explanation(
-        method=protocol.upper(),
+        method="TLS" if protocol in ir.OVER_TLS else protocol.upper(),
         host=name,
         path="",
         query="",

@@ -17,6 +17,7 @@ from pygateway.resources.meta import ObjectMeta
 from pygateway.translate import grpcweb
 from pygateway.translate.apisixbackends import Shares, shares
 from pygateway.translate.apisixmatch import Claim, claim
+from pygateway.translate.apisixstream import StreamPorts, stream_rules
 from pygateway.translate.durations import seconds
 from pygateway.translate.exprs import predicate
 from pygateway.translate.ingressclass import foreign as foreign_class
@@ -24,11 +25,13 @@ from pygateway.translate.placed import UNRESOLVED, Looks, Placed, Routes
 from pygateway.translate.result import Problem
 
 _LARGEST: Final = 2**53  # what every JSON reader keeps exactly
+_NO_PORTS: Final = StreamPorts()
 _SILENCE: Final = 60.0  # seconds; APISIX's default for send and read
 
 
-def apisix_routes(route: ApisixRoute, looks: Looks, accepted: Set[str]) -> Routes:
-    """All rules of the object, each on its own. `accepted` are the names of classes that are ours without an object."""
+def apisix_routes(route: ApisixRoute, looks: Looks, accepted: Set[str], ports: StreamPorts = _NO_PORTS) -> Routes:
+    """All rules of the object, each on its own. `accepted` are the names of classes that are ours without an object,
+    `ports` those that are open for stream rules."""
     name = route.spec.ingress_class_name
     foreign = foreign_class(name, "spec.ingressClassName", looks.ingress_classes(), accepted) if name else None
     if foreign is not None:
@@ -42,11 +45,11 @@ def apisix_routes(route: ApisixRoute, looks: Looks, accepted: Set[str]) -> Route
         result = _rule(one, shares(rule, route.metadata.namespace, one.at, looks))
         placed += result.placed
         problems += result.problems
-    for index, stream in enumerate(route.spec.stream):
-        problems.append(_unsupported(f"stream rule {stream.name}", f"spec.stream[{index}]"))
+    streamed, faults = stream_rules(route, looks, ports)
+    problems += faults
     if not route.spec.http and not route.spec.stream:
         problems.append(Problem("InvalidSpec", "the route has no rules", "spec.http"))
-    return Routes(tuple(placed), tuple(problems))
+    return Routes(tuple(placed), tuple(problems), streamed=streamed)
 
 
 class _Rule(msgspec.Struct, frozen=True):

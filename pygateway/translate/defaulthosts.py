@@ -19,13 +19,14 @@ from pygateway.translate.apisixobjects import unsupported, upstream_problems
 from pygateway.translate.apisixroute import apisix_routes
 from pygateway.translate.apisixscheme import tls_problems
 from pygateway.translate.apisixstatus import apisix_status
+from pygateway.translate.apisixstream import ports_of
 from pygateway.translate.apisixtls import apisix_tls
 from pygateway.translate.conflicts import ordered
 from pygateway.translate.dial import Dial
 from pygateway.translate.ingress import ingress_routes
 from pygateway.translate.ingressclass import accepted_names, foreign
 from pygateway.translate.memo import Memo, Reads, Tables, kept
-from pygateway.translate.placed import Bound, Placed, Routes
+from pygateway.translate.placed import Bound, Placed, Routes, Streamed
 from pygateway.translate.result import IngressStatus, Policy, Problem, Status
 
 LISTENER: Final = "default"
@@ -42,13 +43,15 @@ _WITHOUT_EFFECT: Final = (
 
 class DefaultHosts(msgspec.Struct, frozen=True):
     """Virtual hosts by key, which of them are the listener's in clear text and which its over TLS, how TLS ends there,
-    and what the objects are told. Without `tls` there is no listener over TLS."""
+    and what the objects are told. Without `tls` there is no listener over TLS. `streams` are by listener the hosts of
+    those that know no requests."""
 
     hosts: dict[str, ir.VirtualHost]
     statuses: dict[Ref, Status]
     problems: dict[Ref, tuple[Problem, ...]]
     plain: tuple[str, ...] = ()
     secure: tuple[str, ...] = ()
+    streams: dict[str, tuple[str, ...]] = {}
     tls: tuple[ir.Termination, ...] = ()
     certificates: dict[str, ir.Certificate] = {}
     dials: dict[str, Dial] = {}
@@ -78,14 +81,15 @@ class DefaultHostsTranslator:
     def __init__(self, policy: Policy) -> None:
         accepted = self._accepted = accepted_names(policy)
         self._policy = policy
-        self._over_tls = policy.https_port != 0
+        self._over_tls = policy.https_port != 0 or bool(policy.stream_tls)
+        ports = ports_of(policy)
         certificate = policy.default_certificate if self._over_tls else None
 
         def of_ingress(one: Ingress, reads: Reads) -> _Made:
             return _made(_INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted, certificate))
 
         def of_route(one: ApisixRoute, reads: Reads) -> _Made:
-            return _made(_APISIX, "ApisixRoute", one.metadata, apisix_routes(one, reads, accepted))
+            return _made(_APISIX, "ApisixRoute", one.metadata, apisix_routes(one, reads, accepted, ports))
 
         def of_tls(one: ApisixTls, reads: Reads) -> _Made:
             return _made(_APISIX, "ApisixTls", one.metadata, apisix_tls(one, reads, accepted, over_tls=self._over_tls))
@@ -139,7 +143,9 @@ class DefaultHostsTranslator:
         )
         shared = {host.hostname: host for host in plain}
         secure = [_shared(shared.get(host.hostname), host) for host in secure]
-        hosts = kept(self._result.hosts, {host.name: host for host in (*plain, *secure)})
+        streams = _streams([one for each in made for one in each.routes.streamed])
+        flat = [host for some in streams.values() for host in some]
+        hosts = kept(self._result.hosts, {host.name: host for host in (*plain, *secure, *flat)})
         self._losses = {key: self._lost(key, host) for key, host in hosts.items()}
         lost: dict[Ref, dict[Problem, None]] = {}
         for _, losses in self._losses.values():
@@ -155,12 +161,13 @@ class DefaultHostsTranslator:
             if status is not None:
                 statuses[one.ref] = status
         names = (tuple(host.name for host in plain), tuple(host.name for host in secure))
+        of_streams = {listener: tuple(host.name for host in some) for listener, some in streams.items()}
         dials = {**self._ingresses.dials(), **self._apisix_routes.dials()}
-        return DefaultHosts(hosts, statuses, problems, *names, tls, certificates, dials)
+        return DefaultHosts(hosts, statuses, problems, *names, of_streams, tls, certificates, dials)
 
     def _status(self, one: _Made, problems: tuple[Problem, ...]) -> Status | None:
         if one.ref.group == _APISIX:
-            return apisix_status(problems, one.generation, bool(one.routes.placed) or _is_shown(one.routes))
+            return apisix_status(problems, one.generation, _is_served(one.routes))
         return self._reach
 
     def _lost(self, key: str, host: ir.VirtualHost) -> tuple[ir.VirtualHost, list[_Loss]]:
@@ -189,8 +196,22 @@ def _left(one: Any, world: World, accepted: Set[str]) -> tuple[Problem, ...]:
     return () if left is None else (left,)
 
 
-def _is_shown(routes: Routes) -> bool:
-    return any(bound.certificate is not None for bound in routes.bound)
+def _is_served(routes: Routes) -> bool:
+    return bool(routes.placed or routes.streamed) or any(bound.certificate is not None for bound in routes.bound)
+
+
+def _streams(streamed: Sequence[Streamed]) -> dict[str, list[ir.VirtualHost]]:
+    """The virtual hosts of each listener."""
+    found: dict[str, dict[str, list[ir.Route]]] = {}
+    for one in streamed:
+        found.setdefault(one.listener, {}).setdefault(one.hostname, []).append(one.route)
+    return {
+        listener: [
+            ir.VirtualHost(f"{listener}|{hostname}", hostname, ordered(routes))
+            for hostname, routes in sorted(by_hostname.items())
+        ]
+        for listener, by_hostname in sorted(found.items())
+    }
 
 
 def _hosts(listener: str, placed: Sequence[Placed]) -> list[ir.VirtualHost]:
@@ -249,7 +270,8 @@ def _losses(host: ir.VirtualHost) -> Iterator[_Loss]:
 
 def _loss(hostname: str, loser: ir.Route, winner: ir.Route) -> _Loss:
     where = "on every host" if hostname == "*" else f"on host {hostname}"
-    message = f"these requests {where} go to {winner.origin}, which comes first"
+    what = f"requests {where}" if loser.precedence[-1] >= 0 or loser.origin.kind == "Ingress" else "connections"
+    message = f"these {what} go to {winner.origin}, which comes first"
     origin = loser.origin
     group = _APISIX if origin.kind == "ApisixRoute" else _INGRESS
     return _Loss(Ref(group, origin.kind, origin.namespace, origin.name), Problem("Conflicted", message, _field(loser)))
@@ -259,6 +281,8 @@ def _field(route: ir.Route) -> str:
     """The field path of a route's match, from its place in the object."""
     rule, path = route.precedence[-2:]
     if route.origin.kind == "ApisixRoute":
+        if path < 0:
+            return f"spec.stream[{rule}]"
         return f"spec.http[{rule}].match.paths[{path}]"
     if rule < 0:
         return "spec.defaultBackend"

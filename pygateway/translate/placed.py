@@ -44,12 +44,21 @@ class Bound(msgspec.Struct, frozen=True):
     """Who must have signed the client's certificate; None: it is not asked for."""
 
 
+class Streamed(msgspec.Struct, frozen=True):
+    """A route of a listener that knows no requests, under the hostname of the handshake or "*"."""
+
+    listener: str
+    hostname: str
+    route: ir.Route
+
+
 class Routes(msgspec.Struct, frozen=True):
     """What one object becomes, and everything wrong with it."""
 
     placed: tuple[Placed, ...] = ()
     problems: tuple[Problem, ...] = ()
     bound: tuple[Bound, ...] = ()
+    streamed: tuple[Streamed, ...] = ()
 
 
 class Looks(Protocol):

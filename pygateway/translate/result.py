@@ -48,12 +48,21 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_certificate: str = ""
     proxied: ProxiedPolicy = ProxiedPolicy()
     addresses: tuple[str, ...] = ("127.0.0.1",)
+    stream_tcp: tuple[int, ...] = ()
+    stream_tls: tuple[int, ...] = ()
+    stream_udp: tuple[int, ...] = ()
+    """Ports that are open for stream rules of ApisixRoutes; on those of `stream_tls` TLS ends."""
     cluster: ClusterPolicy | None = None
     """None: without a cluster, where listeners are bound as they are."""
 
     def bind(self, port: int) -> int:
         """The local port of a listener's `port`."""
         return {80: self.http_port, 443: self.https_port}.get(port, port)
+
+    def own(self) -> frozenset[int]:
+        """Local ports that are ours for other things than Gateways."""
+        web = (self.http_port, self.https_port, self.proxied.http_port, self.proxied.https_port)
+        return frozenset((*web, *self.stream_tcp, *self.stream_tls, *self.stream_udp))
 
     def taken(self, port: int) -> int:
         """The port whose listeners are bound where those of `port` would be; 0 when there is none."""

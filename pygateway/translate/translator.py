@@ -11,6 +11,7 @@ from pygateway.resources.meta import Ref
 from pygateway.resources.parameters import GatewayParametersSpec
 from pygateway.resources.world import World
 from pygateway.translate import dial, told
+from pygateway.translate.apisixstream import ports_of
 from pygateway.translate.backendtls import BackendPolicies
 from pygateway.translate.certificates import Certificates
 from pygateway.translate.defaulthosts import LISTENER, SECURE, DefaultHosts, DefaultHostsTranslator
@@ -196,7 +197,8 @@ class Translator:
 
     def _default_listeners(self, default: DefaultHosts) -> dict[str, ir.Listener]:
         """Ingress and APISIX objects are served on them, after the Gateways' own hostnames: on the one in clear text,
-        which is always there, and on the one over TLS where there is a certificate."""
+        which is always there, on the one over TLS where there is a certificate, and on each port that is open for
+        streams."""
         plain = ir.Listener(
             name=LISTENER,
             port=_PORT,
@@ -206,8 +208,9 @@ class Translator:
             hosts=default.plain,
             proxy_protocol=of_default_ports(self._policy.proxied),
         )
-        if not default.tls:
-            return on_further_ports({LISTENER: plain}, self._policy.proxied)
+        streams = self._stream_listeners(default)
+        if not default.tls or not self._policy.https_port:
+            return {**on_further_ports({LISTENER: plain}, self._policy.proxied), **streams}
         secure = msgspec.structs.replace(
             plain,
             name=SECURE,
@@ -217,7 +220,23 @@ class Translator:
             hosts=default.secure,
             tls=default.tls,
         )
-        return on_further_ports({LISTENER: plain, SECURE: secure}, self._policy.proxied)
+        return {**on_further_ports({LISTENER: plain, SECURE: secure}, self._policy.proxied), **streams}
+
+    def _stream_listeners(self, default: DefaultHosts) -> dict[str, ir.Listener]:
+        """The ports that are open for stream rules of ApisixRoutes."""
+        return {
+            name: ir.Listener(
+                name=name,
+                port=port,
+                bind=port,
+                protocol=protocol,
+                group=LISTENER,
+                order=(1, "", ""),
+                hosts=default.streams.get(name, ()),
+                tls=default.tls or (ir.Termination("", ()),) if protocol == ir.TLS else (),
+            )
+            for name, port, protocol in ports_of(self._policy).listeners()
+        }
 
 
 def _termination(each: ListenerView) -> tuple[ir.Termination, ...]:

@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,40 @@ def test_what_the_metrics_say(gateway: Start, echo: Echo) -> None:
     assert running.metric("pygateway_stream_received_bytes_total", protocol="tcp") == 5
     assert asked_by_udp(port)
     assert running.metric("pygateway_streams_active", listener="udp") == 1
+
+
+MANIFESTS = """
+apiVersion: apisix.apache.org/v2
+kind: ApisixRoute
+metadata: {{name: echo}}
+spec:
+  stream:
+  - {{name: tcp, protocol: TCP, match: {{ingressPort: {tcp}}}, backend: {{serviceName: echo, servicePort: 7}}}}
+  - {{name: udp, protocol: UDP, match: {{ingressPort: {udp}}}, backend: {{serviceName: echo, servicePort: 8}}}}
+  - {{name: closed, protocol: TCP, match: {{ingressPort: 1}}, backend: {{serviceName: echo, servicePort: 7}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: echo}}
+spec:
+  ports: [{{name: tcp, port: 7}}, {{name: udp, port: 8, protocol: UDP}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: echo-1, labels: {{kubernetes.io/service-name: echo}}}}
+addressType: IPv4
+ports: [{{name: tcp, port: {backend}, protocol: TCP}}, {{name: udp, port: {backend}, protocol: UDP}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+"""
+
+
+def test_stream_rules_of_manifests_are_served_on_the_ports_that_settings_open(tmp_path: Path, echo: Echo) -> None:
+    manifests = tmp_path / "manifests.yaml"
+    tcp, udp = free_port(), free_port()
+    manifests.write_text(MANIFESTS.format(tcp=tcp, udp=udp, backend=echo.port))
+    with Gateway(tmp_path, None, files=(str(manifests),), stream_tcp=(tcp,), stream_udp=(udp,)) as running:
+        running.wait_until_ready()
+        with socket.create_connection(("127.0.0.1", tcp), 5) as client:
+            assert ask(client, b"hello") == b"hello"
+        assert asked_by_udp(udp)
+        assert "port 1 is not open for TCP: --stream-tcp 1 (chart: gateway.stream.tcp) opens it" in running.log

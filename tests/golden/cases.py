@@ -49,6 +49,7 @@ CLUSTER = Policy(
         namespace="gateway-system", service="pygateway", deployment="pygateway", selector={"app": "pygateway"}
     ),
 )
+STREAMS = Policy(stream_tcp=(9100, 9101), stream_tls=(9443,), stream_udp=(9200, 9100))
 CLIENT = "192.0.2.1"
 
 
@@ -84,6 +85,8 @@ def _with_statuses(world: World, text: str) -> World:
 
 
 def policy_of(case: str) -> Policy:
+    if case.startswith("apisix-stream/"):
+        return STREAMS
     return CLUSTER if case.startswith("cluster/") else POLICY
 
 
@@ -144,7 +147,8 @@ class Router:
         law = spec.stream(list(self.snapshot.listeners.values()), self.snapshot.hosts, place, *names)
         if law is None:
             return "nothing"
-        assert isinstance(law.action, ir.Forward)
+        if not isinstance(law.action, ir.Forward):
+            return "refused"
         shares = [backend for backend in law.action.backends if backend.weight]
         if not any(backend.cluster for backend in shares):
             return "nowhere"

@@ -8,11 +8,6 @@ that is refused. Takes (root, v).
   {{- $value := include "pygateway.given" (dict "values" $values "path" $path) -}}
   {{- if and $value (ne $value "false") -}}{{- fail (printf "%s: %s" $path $why) -}}{{- end -}}
 {{- end -}}
-{{- range list "gateway" "service" -}}
-  {{- if eq (include "pygateway.given" (dict "values" $values "path" (printf "%s.stream.enabled" .))) "true" -}}
-    {{- fail (printf "%s.stream: TCP and UDP ports are not supported yet" .) -}}
-  {{- end -}}
-{{- end -}}
 {{- if regexMatch "(^|/)apisix(-ingress-controller)?$" .v.image.repository -}}
   {{- fail (printf "image.repository: %s is another program; leave it out, or name an image of pygateway" .v.image.repository) -}}
 {{- end -}}
@@ -54,6 +49,8 @@ service.tls.existingCASecret: say whom to trust in a BackendTLSPolicy
 apisix.ssl.existingCASecret: say whom to trust in a BackendTLSPolicy
 apisix.ssl.enableHTTP3: HTTP/3 is not supported
 apisix.proxyProtocol.enabled: say gateway.proxyProtocol.http.enabled and gateway.proxyProtocol.https.enabled
+gateway.stream.only: say gateway.http.enabled and gateway.tls.enabled
+service.stream.only: say gateway.http.enabled and gateway.tls.enabled
 gateway.http.additionalContainerPorts: further ports are not supported yet
 service.http.additionalContainerPorts: further ports are not supported yet
 gateway.ingress.enabled: an Ingress in front of the gateway is not supported; apply one of your own
@@ -123,8 +120,6 @@ logs.accessLogFormatEscape: see accessLog.format
 logs.errorLog: the log goes to standard error
 logs.errorLogLevel: see log.level
 autoscaling.version: autoscaling/v2 is used
-gateway.stream: TCP and UDP ports are not supported yet
-service.stream: TCP and UDP ports are not supported yet
 gateway.tls.http2: clients have the choice
 service.tls.http2: clients have the choice
 gateway.tls.certCAFilename: say whom to trust in a BackendTLSPolicy

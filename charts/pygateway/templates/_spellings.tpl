@@ -28,6 +28,9 @@ gateway.proxyProtocol.http.containerPort: {default: 9181}
 gateway.proxyProtocol.https.enabled: {default: false}
 gateway.proxyProtocol.https.servicePort: {default: 9182}
 gateway.proxyProtocol.https.containerPort: {default: 9182}
+gateway.stream.enabled: {also: [service.stream.enabled], default: false}
+gateway.stream.tcp: {also: [service.stream.tcp], default: []}
+gateway.stream.udp: {also: [service.stream.udp], default: []}
 image.repository: {also: [apisix.image.repository], default: pygateway}
 image.tag: {also: [apisix.image.tag], default: ""}
 image.pullPolicy: {also: [apisix.image.pullPolicy], default: IfNotPresent}

@@ -24,6 +24,7 @@ from pygateway.dataplane.errors import (
     NO_ENDPOINT,
     NO_ROUTE,
     OVERLOAD,
+    REFUSED_RULE,
     STREAM_IDLE,
     UPSTREAM_RESET,
     ProxyError,
@@ -388,7 +389,7 @@ class _Waiting(Dialer):
         destination = self._relay.destination
         handler = destination.handler
         if handler is None or handler.limits is None:
-            self._relay.no_backend(NO_ROUTE)
+            self._relay.no_backend(NO_ROUTE if handler is None else REFUSED_RULE)
             return
         share = handler.choose()
         if share is None or share.cluster is None:
