@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pygateway.resources.core import ConfigMap, ConfigMapData
@@ -16,7 +16,7 @@ from pygateway.translate import Translation, Translator, translate
 from pygateway.translate.memo import Reads
 from pygateway.translate.result import GatewayStatus, ListenerSetStatus, RouteStatus
 from tests.certificates import authority
-from tests.golden.cases import CLUSTER, POLICY, Router, world_of
+from tests.golden.cases import CLUSTER, HERE, POLICY, Router, world_of
 
 OBJECTS = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -177,6 +177,7 @@ def test_a_set_that_changes_has_no_route_of_others_translated_again(monkeypatch:
     assert outcome(found) == "forward team/younger:80"
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.permutations(["team/a", "team/b", "team/c"]), st.lists(st.sampled_from("123"), min_size=3, max_size=3))
 def test_who_comes_first_does_not_depend_on_the_order_of_reading(order: list[str], ages: list[str]) -> None:
     base = world()
@@ -188,6 +189,22 @@ def test_who_comes_first_does_not_depend_on_the_order_of_reading(order: list[str
     found = translate(msgspec.structs.replace(base, listener_sets={key: made[key] for key in order}), POLICY)
     first = min(made, key=lambda key: (made[key].metadata.creation_timestamp, key))
     assert [key for key in sorted(made) if accepted(found, key)[0] == "True"] == [first]
+
+
+def test_the_example_of_the_documentation_holds() -> None:
+    text = (HERE.parents[1] / "docs" / "listenersets.md").read_text()
+    shown = "".join(line[4:] for line in text.splitlines(keepends=True) if line.startswith("    "))
+    good = (HERE / "gateway" / "listenerset-certificates.in.yaml").read_text().split("\n---\n")[-1]
+    secret = good.replace("name: good, namespace: default", "name: shop, namespace: team")
+    label = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team, labels: {tenant: 'yes'}}\n"
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: team}\nspec: {ports: [{port: 80}]}\n"
+    owner = OBJECTS.split("---\n", maxsplit=1)[0].replace("name: ours", "name: pygateway")
+    there, faults = load_text("docs.yaml", "---\n".join([owner, shown, label, service, secret]))
+    assert faults == ()
+    found = translate(there, POLICY)
+    assert found.problems == {}
+    assert accepted(found, "team/shop") == ("True", "Accepted")
+    assert outcome(found, "GET https://shop.example/") == "forward team/shop:80"
 
 
 # Authorities of clients' certificates.
