@@ -15,8 +15,9 @@ from pygateway.resources.apisix import ApisixRoute, RouteBackend, StreamRule
 from pygateway.resources.meta import ObjectMeta
 from pygateway.translate import hostnames
 from pygateway.translate.apisixbackends import backend_fault
-from pygateway.translate.apisixobjects import wants_tls
-from pygateway.translate.backends import place_of, resolve_stream
+from pygateway.translate.apisixscheme import upstream_dial
+from pygateway.translate.backends import resolve_stream
+from pygateway.translate.dial import port_of, variant
 from pygateway.translate.placed import UNRESOLVED, Looks, Streamed
 from pygateway.translate.result import Policy, Problem
 
@@ -122,11 +123,20 @@ def _backend(rule: StreamRule, namespace: str, at: str, looks: Looks) -> str | P
         port = int(port)
     transport = "UDP" if rule.protocol == "UDP" else "TCP"
     cluster = resolve_stream(looks.service, key, port, transport, f"{at}.{field}")
-    upstream = looks.upstream(key)
-    if isinstance(cluster, Problem) or upstream is None or not wants_tls(upstream, place_of(cluster)[1]):
+    if isinstance(cluster, Problem):
         return cluster
-    message = f"ApisixUpstream {key} asks for TLS to the backends, which is not supported yet"
-    return Problem("UnsupportedProtocol", message, f"{at}.serviceName")
+    upstream = looks.upstream(key)
+    dial = None if upstream is None else upstream_dial(upstream, port_of(cluster), looks)
+    if isinstance(dial, Problem):
+        return Problem("UnsupportedProtocol", f"ApisixUpstream {key}: {dial}", f"{at}.serviceName")
+    if dial is None or dial.tls is None:
+        return cluster
+    if transport == "UDP":
+        message = f"ApisixUpstream {key} asks for TLS to the backends, which is not for UDP"
+        return Problem("UnsupportedProtocol", message, f"{at}.serviceName")
+    named = variant(cluster, "ApisixUpstream")
+    looks.dial(named, dial)
+    return named
 
 
 def _action(guards: list[Problem], backend: str | Problem) -> ir.Action:
