@@ -21,6 +21,8 @@ from h2.settings import SettingCodes
 
 from tests.dataplane.harness import WAIT
 
+PATIENCE = 30.0
+"""Seconds for an answer: 16 MB take a library in Python some of them."""
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -68,7 +70,7 @@ class Http1:
 
     async def read(self) -> bytes:
         with contextlib.suppress(ConnectionError):
-            return await asyncio.wait_for(self._reader.read(65536), WAIT)
+            return await asyncio.wait_for(self._reader.read(65536), PATIENCE)
         return b""
 
     async def write(self, data: bytes) -> None:
@@ -169,7 +171,7 @@ class Http2Stream:
     async def read(self) -> bytes:
         if self.over and self.incoming.empty():
             return b""
-        return await asyncio.wait_for(self.incoming.get(), WAIT)
+        return await asyncio.wait_for(self.incoming.get(), PATIENCE)
 
     def ended(self) -> None:
         self.over = True

@@ -15,10 +15,18 @@ from typing import Any
 from pygateway import ir
 from tests.dataplane.harness import Gateway, route
 from tests.dataplane.overtls import TlsGateway, trusting
-from tests.websocket.carriers import Carrier, Handshake, Http1, Http1Server, Http2Server, Http2Stream, RefusedError
+from tests.websocket.carriers import (
+    PATIENCE,
+    Carrier,
+    Handshake,
+    Http1,
+    Http1Server,
+    Http2Server,
+    Http2Stream,
+    RefusedError,
+)
 from tests.websocket.engines import ENGINES, LOST, Engine, Part
 
-PATIENCE = 2.0
 DOWNSTREAM = ("1.1", "1.1 over TLS", "h2c", "h2 over TLS")
 UPSTREAM = ("1.1", "h2")
 WAYS = [(down, up) for down in DOWNSTREAM for up in UPSTREAM]
@@ -70,7 +78,7 @@ class Session:
             pass
 
     async def _more(self) -> bool:
-        data = await asyncio.wait_for(self.carrier.read(), PATIENCE)
+        data = await self.carrier.read()
         if not data:
             if not any(text.startswith("close") for text in self.heard):
                 self.heard.append(LOST)
