@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import http2, load
+from benchmarks import http2, load, validate
 from benchmarks.figures import Reading, row
 from benchmarks.install import say
 from benchmarks.machine import NotPossibleError, core_seconds, pinned
@@ -188,7 +188,7 @@ def _peer(plan: Plan, part: str) -> Iterator[Setup]:
         start = running("peer", [compiled("peer", plan.cache)], folder)
         with start as product:
             http, tcp = (int(word) for word in product.first_line().split())
-            yield Setup(folder, tcp if part == "relay" else http, http, plan.cache, tcp=tcp if part == "relay" else 0)
+            yield Setup(folder, http, http, plan.cache, tcp=tcp if part == "relay" else 0)
 
 
 @contextlib.contextmanager
@@ -201,8 +201,19 @@ def _serving(plan: Plan, peer: Setup, contenders: Sequence[Contender]) -> Iterat
             folder.mkdir()
             with pinned(plan.proxy_core):
                 setup = Setup(folder, peer.left, peer.right, plan.cache, peer.tcp, peer.grpc)
-                started[contender.name] = stack.enter_context(contender.run(setup))
+                started[contender.name] = one = stack.enter_context(contender.run(setup))
+            if contender.equal_work:
+                _wait_until_serving(contender, one)
         yield started
+
+
+def _wait_until_serving(contender: Contender, one: Running) -> None:
+    """A port may be open before there are routes."""
+    deadline = time.monotonic() + 30
+    while (status := validate.status_of(one.port, "/left")) != 200:
+        if time.monotonic() > deadline:
+            raise NotPossibleError(f"{contender.title} answers {status}")
+        time.sleep(0.1)
 
 
 def _listens(name: str, one: Running) -> bool:

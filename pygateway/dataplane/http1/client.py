@@ -202,7 +202,8 @@ class ClientConnection(Connection):
         self.close()
 
     def pause(self) -> None:
-        if self._transport is not None and self.state != CLOSED:
+        # Not when the answer is whole: the connection may be idle already, and would stay paused for the next exchange.
+        if self._transport is not None and self.stream is not None:
             self._transport.pause_reading()
             self.deadline = NEVER
 
