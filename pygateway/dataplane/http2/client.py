@@ -22,7 +22,7 @@ from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http2 import frames
 from pygateway.dataplane.http2.blocks import request_block
 from pygateway.dataplane.http2.channel import NO_LENGTH, NO_LINES, Channel
-from pygateway.dataplane.http2.connection import Connection
+from pygateway.dataplane.http2.connection import EARNED_BY_STREAM, Connection
 from pygateway.dataplane.http2.errors import (
     CANCEL,
     PROTOCOL_ERROR,
@@ -141,7 +141,12 @@ class Http2Client(Connection):
         self._next += 2
         channel.owner = stream
         self.streams[channel.number] = channel
+        self.control.earn(EARNED_BY_STREAM)
         return channel
+
+    def spend_reset(self) -> None:
+        """One for each request is no attack: a backend may answer before it has read the whole (section 8.1)."""
+        self._spend_control()
 
     def ask(self, stream: Upgradable) -> None:
         """Let `stream` go on as soon as it is known whether the backend takes an extended CONNECT."""
