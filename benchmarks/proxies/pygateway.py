@@ -50,6 +50,11 @@ endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
 _TCP = """\
 ---
 apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: pygateway}
+spec: {controllerName: pygateway.dev/gateway-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: tcp, namespace: default}
 spec:
