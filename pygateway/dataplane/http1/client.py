@@ -58,6 +58,7 @@ class ClientConnection(Connection):
     _sending: bool
     _blocked: bool
     _chunked_out: bool
+    _eof: bool
 
     def __init__(self, ctx: Context, peer: Peer) -> None:
         super().__init__(peer, ctx.wheel.now)
@@ -77,6 +78,7 @@ class ClientConnection(Connection):
         self._sending = False
         self._blocked = False
         self._chunked_out = False
+        self._eof = False
 
     # Called by the event loop.
 
@@ -103,6 +105,7 @@ class ClientConnection(Connection):
 
     def eof_received(self) -> bool:
         if self.state == TUNNEL and self.stream is not None:
+            self._eof = True
             self.stream.on_tunnel_end(False)
             return True
         return False
@@ -189,7 +192,11 @@ class ClientConnection(Connection):
             self._touch()
 
     def send_tunnel_end(self) -> None:
-        if self._transport is not None and self._transport.can_write_eof() and self.state != CLOSED:
+        if self._transport is None or self.state == CLOSED:
+            return
+        if self._eof:
+            self._transport.close()  # nobody would hear of it: both halves have ended
+        elif self._transport.can_write_eof():
             self._transport.write_eof()
 
     def cancel(self) -> None:
@@ -197,7 +204,8 @@ class ClientConnection(Connection):
         self.close()
 
     def pause(self) -> None:
-        if self._transport is not None and self.state != CLOSED:
+        # Not when the answer is whole: the connection may be idle already, and would stay paused for the next exchange.
+        if self._transport is not None and self.stream is not None:
             self._transport.pause_reading()
             self.deadline = NEVER
 

@@ -65,6 +65,18 @@ def request_block(encoder: Encoder, request: RequestOut, host: bytes, scheme: by
     out: list[bytes] = []
     encoder.begin(out)
     encoder.add([b":method: " + request.method.encode(), scheme], out)
+    add_fields(encoder, request, host, out)
+    if request.length >= 0:
+        encoder.add([b"content-length: %d" % request.length], out)
+    if request.expect:
+        encoder.add([b"expect: 100-continue"], out)
+    # We take trailers and pass them on, whatever this client said.
+    encoder.add([b"te: trailers"], out)
+    return b"".join(out)
+
+
+def add_fields(encoder: Encoder, request: RequestOut, host: bytes, out: list[bytes]) -> None:
+    """:authority and :path, what the gateway says of the client, and the end-to-end fields."""
     encoder.add([b":authority: " + (request.authority or host)], out)
     encoder.add_once(b":path", request.target, out)
     for line in request.forwarded.split(b"\r\n"):
@@ -73,10 +85,3 @@ def request_block(encoder: Encoder, request: RequestOut, host: bytes, scheme: by
         elif line:
             encoder.add([line], out)
     encoder.add(request.lines, out)
-    if request.length >= 0:
-        encoder.add([b"content-length: %d" % request.length], out)
-    if request.expect:
-        encoder.add([b"expect: 100-continue"], out)
-    # We take trailers and pass them on, whatever this client said.
-    encoder.add([b"te: trailers"], out)
-    return b"".join(out)

@@ -4,9 +4,6 @@ An extended CONNECT (RFC 8441) is a tunnel: the exchange sees the GET with an up
 once the backend has agreed the stream's DATA are the tunnel's bytes.
 """
 
-import base64
-import hashlib
-import os
 from typing import Final
 
 from pygateway.dataplane.context import Context
@@ -29,14 +26,13 @@ from pygateway.dataplane.http2.channel import NO_LINES, Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import INTERNAL_ERROR, NO_ERROR
 from pygateway.dataplane.http2.states import CLOSED, HALF_REMOTE, OPEN
+from pygateway.dataplane.http2.websocket import accept_of, new_key, without_accept
 from pygateway.dataplane.proxyprotocol.header import Ends
 from pygateway.dataplane.wheel import NEVER
 
 NO_TUNNEL: Final = 0
 ASKED: Final = 1
 SWITCHED: Final = 2
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_ACCEPT: Final = b"sec-websocket-accept"
 
 
 class Http2Stream(Downstream):
@@ -101,8 +97,8 @@ class Http2Stream(Downstream):
     def _ask(self, exchange: Exchange) -> None:
         """The handshake of HTTP/1.1 has a key, that of HTTP/2 none: the gateway makes one (RFC 8441 section 5)."""
         self.tunnel = ASKED
-        key = base64.b64encode(os.urandom(16))
-        self._accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+        key = new_key()
+        self._accept = accept_of(key)
         head = exchange.head
         head.lines = [*head.lines, b"Sec-WebSocket-Key: " + key]
         exchange.start(b"", True)
@@ -157,14 +153,7 @@ class Http2Stream(Downstream):
         channel = self.channel
         if channel.state == CLOSED:
             return
-        accepted = b""
-        lines: list[bytes] = []
-        for line in head.lines:
-            name, _, value = line.partition(b": ")
-            if name.lower() == _ACCEPT:
-                accepted = value
-            else:
-                lines.append(line)
+        accepted, lines = without_accept(head.lines)
         if accepted != self._accept:
             self._not_switched("websocket-accept")
             return
