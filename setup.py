@@ -26,17 +26,22 @@ INTERPRETED = {
     "pygateway/routing/hints.py",
     "pygateway/routing/reasons.py",
     "pygateway/routing/listing.py",
+    "pygateway/routing/streamexplain.py",
     "pygateway/routing/words.py",
     "pygateway/dataplane/__init__.py",
     "pygateway/dataplane/http2/__init__.py",
     "pygateway/dataplane/settings.py",
     "pygateway/dataplane/http1/__init__.py",
+    "pygateway/dataplane/l4/__init__.py",
+    "pygateway/dataplane/proxyprotocol/__init__.py",
     "pygateway/dataplane/tls/__init__.py",
+    "pygateway/dataplane/tls/fallback.py",
     "pygateway/dataplane/upstream/__init__.py",
     "pygateway/dataplane/balance/__init__.py",
     "pygateway/dataplane/filters/__init__.py",
 }
-"""Packages hold nothing hot, msgspec builds its structs at run time, and spec and explain are read more than run."""
+"""Packages hold nothing hot, msgspec builds its structs at run time, spec and explain are read more than run, and
+fallback costs what its library does."""
 
 
 class OptionalBuild(build_ext):

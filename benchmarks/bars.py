@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.streams import KINDS as STREAMS
+
 KINDS = ("plain", "browser")
 # Contender, reference, and the highest ratio of CPU per request that is allowed.
 _CPU_BARS = (("pygateway", "nginx", 1.5), ("pygateway", "envoy", 0.5), ("pygateway-plain", "nginx", 2.0))
@@ -42,6 +44,7 @@ def bars(results: Mapping[str, Any]) -> list[Bar]:
     for kind, rows in results.get("tls", {}).items():
         if measured := rows.get("pygateway", {}).get("ratio", {}).get("nginx"):
             found.append(Bar(f"pygateway to nginx, TLS 1.3, {kind}", measured["median"], _TLS_BARS[kind], "x"))
+    found += _streams(results)
     if routes := results.get("routes"):
         found.append(Bar("10,000 routes to two, same requests", routes["many"]["ratio"]["median"], 1.05, "x"))
     if memory := results.get("memory"):
@@ -50,6 +53,16 @@ def bars(results: Mapping[str, Any]) -> list[Bar]:
             Bar(f"idle route, {entry['routes']:,} in a worker", entry["bytes_each"], 1024, "bytes")
             for entry in memory["routes"]
         ]
+    return found
+
+
+def _streams(results: Mapping[str, Any]) -> list[Bar]:
+    found = []
+    for kind in STREAMS:
+        ratios = results.get("streams", {}).get(kind.title, {}).get("pygateway", {}).get("ratio", {})
+        for name, limit in kind.limits.items():
+            if name in ratios:
+                found.append(Bar(f"pygateway to {name}, {kind.title}", ratios[name]["median"], limit, "x"))
     return found
 
 

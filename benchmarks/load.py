@@ -53,15 +53,29 @@ def parse_result(output: str) -> Load:
     raise NotPossibleError(f"wrk reported no result:\n{output[-2000:]}")
 
 
-def write_script(path: Path, pool: Path | None) -> Path:
-    """A wrk script: without a pool wrk sends its own fixed request, which costs it least."""
-    path.write_text((_POOL % pool if pool else "") + _DONE)
+def write_script(path: Path, pool: Path | None, upload: int = 0) -> Path:
+    """A wrk script: without a pool wrk sends its own fixed request, which costs it least; `upload`: a POST with a body
+    of so many bytes."""
+    body = f'wrk.method = "POST"\nwrk.body = ("x"):rep({upload})\n' if upload else ""
+    path.write_text((_POOL % pool if pool else "") + body + _DONE)
     return path
 
 
-def run_wrk(port: int, target: str, script: Path, seconds: float, core: int, origin: str = "http://127.0.0.1") -> Load:
-    """One run over 64 keep-alive connections from one thread on `core`. wrk takes whole seconds only."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
+def run_wrk(  # noqa: PLR0913 - as many words as wrk has
+    port: int,
+    target: str,
+    script: Path,
+    seconds: float,
+    core: int,
+    origin: str = "http://127.0.0.1",
+    *,
+    connections: int = CONNECTIONS,
+    patience: int = 2,
+) -> Load:
+    """One run over keep-alive connections from one thread on `core`; an answer that takes longer than `patience`
+    seconds is an error. wrk takes whole seconds only."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
+    command += ["--timeout", f"{patience}s"]
     with pinned(core):
         done = subprocess.run(
             [*command, f"{origin}:{port}{target}"],

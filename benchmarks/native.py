@@ -1,4 +1,4 @@
-"""The two small C programs of the benchmark, compiled when they are needed."""
+"""The small C programs of the benchmark, compiled when they are needed."""
 
 import hashlib
 import shutil

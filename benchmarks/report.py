@@ -9,6 +9,7 @@ from benchmarks.machine import NotPossibleError
 
 BEGIN = "<!-- benchmarks: begin -->"
 END = "<!-- benchmarks: end -->"
+STREAMS = ("<!-- streams: begin -->", "<!-- streams: end -->")
 _QUIET = 0.05
 """The share of the core that may go to others (the kernel's own threads do take some) before the report says so."""
 
@@ -19,6 +20,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         _table(results, "heads", " heads"),
         _table(results, "http2", ", HTTP/2"),
         _table(results, "tls", ", TLS 1.3"),
+        _streams(results),
         _reading(results),
         _bars(results),
         _contenders(results),
@@ -55,6 +57,22 @@ def _table(results: Mapping[str, Any], part: str, suffix: str) -> str:
     return "\n".join(lines)
 
 
+def _streams(results: Mapping[str, Any]) -> str:
+    kinds = results.get("streams", {})
+    if not kinds:
+        return ""
+    lines = ["| CPU µs for each | | pygateway is | each second |", "|---|---:|---:|---:|"]
+    for title, rows in kinds.items():
+        lines.append(f"| **{title}** | | | |")
+        for name in sorted(rows, key=lambda one, rows=rows: rows[one]["cpu_us"]["median"]):
+            ratio = rows.get("pygateway", {}).get("ratio", {}).get(name)
+            cpu, times = rows[name]["cpu_us"], f"{ratio['median']:.2f} times" if ratio else ""
+            shown = f"{cpu['median']:,.1f} ({cpu['low']:,.1f} to {cpu['high']:,.1f})"
+            pace, label = rows[name]["requests_per_second"], results["contenders"][name]["title"]
+            lines.append(f"| {label} | {shown} | {times} | {pace:,.0f} |")
+    return "\n".join(lines)
+
+
 def _cells(row: Mapping[str, Any]) -> list[str]:
     cpu = row["cpu_us"]
     ratios = [row["ratio"].get(name) for name in ("nginx", "envoy")]
@@ -66,7 +84,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _reading(results: Mapping[str, Any]) -> str:
     method = results["method"]
-    if not any(results.get(part) for part in ("heads", "http2", "tls")):
+    if not any(results.get(part) for part in ("heads", "http2", "tls", "streams")):
         return ""
     return (
         f"Medians of {method['rounds']} rounds of {method['seconds']} s (lowest to highest in brackets). The rounds "
@@ -77,7 +95,7 @@ def _reading(results: Mapping[str, Any]) -> str:
 
 def _disturbance(results: Mapping[str, Any]) -> str:
     """Caches that others use make every request dearer, and those of a large program most."""
-    measured = [rows for part in ("heads", "http2", "tls") for rows in results.get(part, {}).values()]
+    measured = [rows for part in ("heads", "http2", "tls", "streams") for rows in results.get(part, {}).values()]
     shares = [row["core_disturbed"] for rows in measured for row in rows.values()]
     middle = statistics.median(shares)
     if middle < _QUIET:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks import bars, figures, http2, install, load, machine, memory, report, rounds, routes, tls
+from benchmarks import bars, figures, http2, install, load, machine, memory, report, rounds, routes, streams, tls
 from benchmarks.machine import NotPossibleError
 from benchmarks.proxies import ALL, Contender
 
@@ -34,7 +34,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="A,B", help="these only: " + ", ".join(one.name for one in ALL))
     parser.add_argument(
-        "--parts", default="heads,http2,tls,routes,memory", metavar="A,B", help="what to measure (%(default)s)"
+        "--parts",
+        default="heads,http2,tls,routes,memory",
+        metavar="A,B",
+        help="what to measure (%(default)s; grpc, bodies, websocket, relay)",
     )
     parser.add_argument("--publish", action="store_true", help="put the report into docs/performance.md, with the plot")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a bar is broken")
@@ -56,8 +59,11 @@ def main() -> int:
         return 2
     text = write(results, plotted=not options.quick)
     if options.publish:
-        report.write_page(text, PAGE)
-        shutil.copy(OUT / "performance.svg", PAGE.with_suffix(".svg"))
+        if set(options.parts.split(",")) <= set(streams.PARTS):
+            report.write_page(text, PAGE, report.STREAMS)
+        else:
+            report.write_page(text, PAGE)
+            shutil.copy(OUT / "performance.svg", PAGE.with_suffix(".svg"))
     print(text)
     install.say(f"{time.monotonic() - started:.0f} s; report, figures and plot are in {OUT}")
     broken = [bar["name"] for bar in results["bars"] if not bar["holds"]]
@@ -67,7 +73,7 @@ def main() -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was asked for, as it goes into the JSON."""
     chosen = choose(options.only)
-    loads = ["wrk", "h2load"] if "http2" in options.parts or "tls" in options.parts else ["wrk"]
+    loads = ["wrk", "h2load"] if {"http2", "tls", "grpc"} & set(options.parts.split(",")) else ["wrk"]
     install.ensure_programs(["cc", *loads, *(name for name in ("nginx", "haproxy") if _needed(name, chosen))])
     prepare(options.parts.split(","), chosen, plotted=not options.quick)
     machine.raise_file_limit()
@@ -101,6 +107,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 about = {"title": one.title, "notes": one.notes, "version": ""}
                 results["contenders"].setdefault(one.name, about)
             results["tls"] = {kind: tabulate(by) for kind, by in tls.measure(plan.within("tls"), able).items()}
+        if flowing := [one for one in parts if one in streams.PARTS]:
+            found = streams.measure(plan.within("streams"), flowing, chosen)
+            results["streams"] = streams.tabulate(found)
+            for one in chosen:
+                if any(one.name in by_name for by_name in found.values()):
+                    about = {"title": one.title, "notes": one.notes, "version": ""}
+                    results["contenders"].setdefault(one.name, about)
         if "routes" in parts:
             results["routes"] = routes.measure(plan.within("routes"))
         if "memory" in parts:
@@ -111,14 +124,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def prepare(parts: Sequence[str], chosen: Sequence[Contender], *, plotted: bool) -> None:
     """Downloads and builds now, so that nothing of it runs beside a measurement."""
-    names = {one.name for one in chosen} if {"heads", "http2", "tls"} & set(parts) else set()
+    names = {one.name for one in chosen} if {"heads", "http2", "tls", *streams.PARTS} & set(parts) else set()
     if "heads" in parts and plotted:
         install.tool(CACHE, "matplotlib")
-    if "envoy" in names:
+    if "envoy" in names and {"heads", "http2", "grpc"} & set(parts):
         install.envoy_program(CACHE)
     if "pygateway" in names or {"routes", "memory"} & set(parts):
         install.pygateway_environment(CACHE, compiled=True)
-    if "pygateway-plain" in names:
+    if "pygateway-plain" in names and {"heads", "tls"} & set(parts):
         install.pygateway_environment(CACHE, compiled=False)
 
 

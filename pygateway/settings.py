@@ -80,6 +80,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     default_certificate: str = ""
     """The Secret ("namespace/name") of what Ingress and APISIX hosts without a certificate of their own show."""
+    proxy_protocol: str = "off"
+    """On: every connection to `http` and `https` must begin with a header of the PROXY protocol, version 1 or 2."""
+    proxy_protocol_senders: tuple[str, ...] = ()
+    """CIDRs from which such connections come; all others are closed. Empty: from anywhere."""
+    proxy_http: int = 0
+    """A further port, for the Ingress and APISIX objects of `http`, whose connections begin with such a header."""
+    proxy_https: int = 0
+    """The same for `https`."""
+    stream_tcp: tuple[int, ...] = ()
+    """Ports that are open for TCP rules of ApisixRoutes (`spec.stream`)."""
+    stream_tls: tuple[int, ...] = ()
+    """The same, where TLS ends: rules may name the host of the handshake."""
+    stream_udp: tuple[int, ...] = ()
+    """Ports that are open for UDP rules."""
     ingress_class: str = "pygateway"
     controller_name: str = "pygateway.dev/gateway-controller"
 
@@ -114,6 +128,7 @@ class _Option(msgspec.Struct, frozen=True):
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("auto", "text", "json"),
+    "proxy_protocol": ("off", "on"),
     "access_log": ("auto", "text", "json", "off"),
     "tls_min_version": ("1.2", "1.3"),
 }
@@ -149,6 +164,13 @@ _HELP: Final[Mapping[str, str]] = {
     "apisix_metrics": "serve metrics under APISIX's names too",
     "apisix_metrics_prefix": "what those names begin with",
     "default_certificate": "the Secret, namespace/name, whose certificate is shown where no other fits",
+    "proxy_protocol": "on: connections to http and https begin with a header of the PROXY protocol",
+    "proxy_http": "a further port for Ingress and APISIX objects, with that header; 0 = none",
+    "proxy_https": "the same over TLS; 0 = none",
+    "proxy_protocol_senders": "CIDRs from which such connections are taken, with commas between them; empty = any",
+    "stream_tcp": "ports for TCP rules of ApisixRoutes, with commas between them, or the flag again",
+    "stream_tls": "the same where TLS ends, with the certificates of ApisixTls objects",
+    "stream_udp": "ports for UDP rules of ApisixRoutes",
     "ingress_class": "the class of Ingress and APISIX objects that are served, beside none and apisix",
     "controller_name": "the spec.controllerName of GatewayClasses that are served",
     "log_level": "debug, info, warning or error",
@@ -179,6 +201,10 @@ _HELP: Final[Mapping[str, str]] = {
     "http2_reset_rate": "further ones each second",
     "http2_control_frames": "HTTP/2 control frames at once, beyond those that work brings (closed beyond)",
     "http2_control_rate": "further ones each second",
+    "tcp_idle_timeout": "longest silence of a TCP connection that is passed on; 0 = any",
+    "udp_idle_timeout": "longest silence between a UDP client and its backend",
+    "stream_drain_idle": "the same of both once they are to end",
+    "max_udp_sessions": "UDP clients of a worker (dropped beyond); 0 = any",
     "max_connections": "client connections of a worker (503 beyond); 0 = any",
     "max_requests": "requests of a worker in progress (503 beyond); 0 = any",
     "max_idle_per_endpoint": "idle connections that a worker keeps to an endpoint",
@@ -186,6 +212,7 @@ _HELP: Final[Mapping[str, str]] = {
     "handshake_timeout": "until a TLS handshake is done, from accept",
     "max_handshakes": "TLS handshakes of a worker under way; a further one drops the oldest; 0 = any",
     "client_hello_bytes": "the first message of a TLS handshake",
+    "proxy_protocol_bytes": "a whole header of the PROXY protocol",
     "tls_min_version": "of TLS with clients: 1.2 or 1.3",
     "tls_ciphers": "of TLS 1.2 with clients, in OpenSSL's words",
     "tls_ticket_age": "seconds after which the keys of TLS session tickets are replaced",
@@ -220,6 +247,7 @@ def add_arguments(parser: "argparse.ArgumentParser") -> None:
             dest=option.field,
             metavar=option.type.__name__.upper() if isinstance(option.type, type) else "LIST",
             choices=_CHOICES.get(option.field),
+            action="append" if isinstance(option.default, tuple) else "store",
             nargs="?" if option.type is bool else None,
             const="true" if option.type is bool else None,
             help=f"{text} (default: {shown})" if shown not in ("", ()) else text,
@@ -231,13 +259,18 @@ def parse(flags: "argparse.Namespace", environment: Mapping[str, str]) -> Settin
     given: dict[str, Any] = {}
     dataplane: dict[str, Any] = {}
     for option in _options():
-        raw, name = getattr(flags, option.field, None), option.flag
+        raw, name = _joined(getattr(flags, option.field, None)), option.flag
         if raw is None:
             raw, name = environment.get(option.variable), option.variable
         if raw is not None:
             (dataplane if option.of_dataplane else given)[option.field] = _value(option, raw, name)
     files = getattr(flags, "files", None) or [one for one in environment.get("PYGATEWAY_FILES", "").split(":") if one]
     return Settings(files=tuple(files), dataplane=DataPlaneSettings(**dataplane), **given)
+
+
+def _joined(raw: str | list[str] | None) -> str | None:
+    """A flag of a list may be given several times."""
+    return ",".join(raw) if isinstance(raw, list) else raw
 
 
 def _value(option: _Option, raw: str, name: str) -> Any:
@@ -256,9 +289,11 @@ def _value(option: _Option, raw: str, name: str) -> Any:
 
 def _check(field: str, value: Any) -> None:
     """ValueError when a value of the right type makes no sense."""
-    if field in ("http", "https", "admin") and not 0 <= value <= 65535:
+    if field in ("http", "https", "admin", "proxy_http", "proxy_https") and not 0 <= value <= 65535:
         raise ValueError(f"{value} is no port")
-    if field == "trusted":
+    if field in ("stream_tcp", "stream_tls", "stream_udp"):
+        _check_ports(value)
+    if field in ("trusted", "proxy_protocol_senders"):
         for one in value:
             ipaddress.ip_network(one, strict=False)
     if field == "pod_selector" and not all("=" in pair for pair in value):
@@ -275,6 +310,12 @@ def _check(field: str, value: Any) -> None:
             raise ValueError(f"{value!r} selects no cipher") from error
     if not isinstance(value, str | tuple) and value < 0:
         raise ValueError(f"{value} is less than 0")
+
+
+def _check_ports(ports: tuple[int, ...]) -> None:
+    for one in ports:
+        if not 1 <= one <= 65535:
+            raise ValueError(f"{one} is no port")
 
 
 def worker_count(settings: Settings) -> int:

@@ -38,18 +38,21 @@ class Authority:
     def chain(self) -> bytes:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, *names: str, kind: str = "ec") -> tuple[bytes, bytes]:
-        """(chain, key) for these names, of which the first is the common name too."""
+    def issue(
+        self, *names: str, kind: str = "ec", uris: tuple[str, ...] = (), expired: bool = False
+    ) -> tuple[bytes, bytes]:
+        """(chain, key) for these names, of which the first is the common name too, and URIs."""
         key = _key(kind)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        builder = _builder(subject, self._name, key).add_extension(alternatives, critical=False)
+        uri_names = [x509.UniformResourceIdentifier(uri) for uri in uris]
+        alternatives = x509.SubjectAlternativeName([*(x509.DNSName(name) for name in names), *uri_names])
+        builder = _builder(subject, self._name, key, 2 if expired else 0).add_extension(alternatives, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         return certificate.public_bytes(serialization.Encoding.PEM), pem(key)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _builder(subject: x509.Name, issuer: x509.Name, key: Any, ago: int = 0) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC) - ago * DAY
     return x509.CertificateBuilder(
         issuer_name=issuer,
         subject_name=subject,

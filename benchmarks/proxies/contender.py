@@ -23,6 +23,10 @@ class Setup:
     left: int
     right: int
     cache: Path
+    tcp: int = 0
+    """A port that bare TCP is relayed to; 0: none."""
+    grpc: bool = False
+    """The backends speak HTTP/2 in clear text, and are gRPC's."""
 
     def write(self, name: str, text: str) -> Path:
         """A configuration file in the proxy's folder."""
@@ -47,6 +51,7 @@ class Running:
 
     loopback_renamed: X-Forwarded-For holds another address of this host when the client's is 127.0.0.1.
     http2_port: where HTTP/2 in clear text is spoken by prior knowledge; 0 = nowhere.
+    tcp_port: where bare TCP is relayed to `Setup.tcp`; 0 = nowhere.
     https_port: where HTTP/1.1 over TLS is: for localhost with an ECDSA key, for every other name with an RSA key.
     """
 
@@ -58,6 +63,7 @@ class Running:
     loopback_renamed: bool = False
     http2_port: int = 0
     https_port: int = 0
+    tcp_port: int = 0
 
 
 @dataclass(frozen=True)

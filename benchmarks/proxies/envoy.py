@@ -12,6 +12,7 @@ from benchmarks.processes import free_port, running
 from benchmarks.proxies.contender import Contender, Running, Setup
 
 _TYPE = "type.googleapis.com/envoy.extensions."
+_OPTIONS = _TYPE + "upstreams.http.v3.HttpProtocolOptions"
 _LOG = {
     "time": "%START_TIME%",
     "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
@@ -28,11 +29,15 @@ _LOG = {
 }
 
 
-def _cluster(name: str, port: int) -> dict[str, Any]:
+def _cluster(name: str, port: int, http2: bool) -> dict[str, Any]:
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     endpoints = [{"endpoint": {"address": address}}]
     assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
-    return {"name": name, "type": "STATIC", "connect_timeout": "5s", "load_assignment": assignment}
+    found = {"name": name, "type": "STATIC", "connect_timeout": "5s", "load_assignment": assignment}
+    if http2:
+        options = {"@type": _OPTIONS, "explicit_http_config": {"http2_protocol_options": {}}}
+        found["typed_extension_protocol_options"] = {_OPTIONS.rpartition("/")[2]: options}
+    return found
 
 
 def _route(prefix: str, cluster: str) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def _listener(name: str, port: int, log: Path, codec: str) -> dict[str, Any]:
 def configuration(setup: Setup, ports: tuple[int, int], log: Path) -> dict[str, Any]:
     """The static bootstrap of two listeners, HTTP/1.1 and HTTP/2, and two clusters."""
     listeners = [_listener("front", ports[0], log, "HTTP1"), _listener("front2", ports[1], log, "HTTP2")]
-    clusters = [_cluster("left", setup.left), _cluster("right", setup.right)]
+    clusters = [_cluster("left", setup.left, setup.grpc), _cluster("right", setup.right, setup.grpc)]
     return {"static_resources": {"listeners": listeners, "clusters": clusters}}
 
 

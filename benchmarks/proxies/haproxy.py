@@ -18,6 +18,7 @@ defaults
     timeout connect 5s
     timeout client 75s
     timeout server 60s
+    timeout tunnel 1h
     timeout http-request 60s
     timeout http-keep-alive 75s
     option http-keep-alive
@@ -48,17 +49,25 @@ backend left
 backend right
     server one 127.0.0.1:{right}
 """
+_TCP = """\
+listen tcp
+    mode tcp
+    option tcplog
+    bind 127.0.0.1:{port}
+    server one 127.0.0.1:{tcp}
+"""
 
 
 @contextlib.contextmanager
 def run(setup: Setup) -> Iterator[Running]:
     """HAProxy in the foreground as one process."""
-    port = free_port()
-    path = setup.write("haproxy.cfg", _CONFIGURATION.format(left=setup.left, right=setup.right, port=port))
+    port, tcp = free_port(), free_port() if setup.tcp else 0
+    text = _CONFIGURATION.format(left=setup.left, right=setup.right, port=port)
+    path = setup.write("haproxy.cfg", text + (_TCP.format(port=tcp, tcp=setup.tcp) if tcp else ""))
     log = setup.folder / "access.log"
     with running("haproxy", ["haproxy", "-db", "-f", path], setup.folder, output=log) as product:
         product.wait_for_port(port)
-        yield Running(product, port, _version(), log)
+        yield Running(product, port, _version(), log, tcp_port=tcp)
 
 
 def _version() -> str:

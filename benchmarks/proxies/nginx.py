@@ -28,6 +28,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     keepalive_requests 1000000000;
+    client_max_body_size 0;
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header Host $http_host;
@@ -41,7 +42,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         listen 127.0.0.1:{port2} http2;
-        location /left {{ proxy_pass http://left; }}
+        location /left {{ {left_pass}; }}
         location /right {{ proxy_pass http://right; }}
         location / {{ return 404; }}
     }}
@@ -64,6 +65,17 @@ http {{
 }}
 """
 
+_GRPC = "grpc_pass grpc://left" + "".join(
+    f"; grpc_set_header {name} {value}"
+    for name, value in {
+        "X-Request-Id": "$identity",
+        "X-Forwarded-For": "$proxy_add_x_forwarded_for",
+        "X-Forwarded-Proto": "$scheme",
+        "X-Forwarded-Host": "$http_host",
+        "X-Forwarded-Port": "$server_port",
+    }.items()
+)
+
 
 @contextlib.contextmanager
 def run(setup: Setup, buffer: str) -> Iterator[Running]:
@@ -77,6 +89,7 @@ def run(setup: Setup, buffer: str) -> Iterator[Running]:
         port2=port2,
         port3=port3,
         buffer=buffer,
+        left_pass=_GRPC if setup.grpc else "proxy_pass http://left",
         rsa=setup.certificate("rsa"),
         ecdsa=setup.certificate("ecdsa"),
     )

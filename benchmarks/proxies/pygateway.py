@@ -5,6 +5,7 @@ import contextlib
 import functools
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.install import pygateway_environment
@@ -20,6 +21,7 @@ spec:
   http:
     - name: left
       match: {paths: ["/left*"]}
+      websocket: true
       backends: [{serviceName: left, servicePort: 80}]
     - name: right
       match: {paths: ["/right*"]}
@@ -32,7 +34,7 @@ kind: Service
 metadata: {name: SIDE, namespace: default}
 spec:
   selector: {app: SIDE}
-  ports: [{port: 80}]
+  ports: [{port: 80, appProtocol: PROTOCOL}]
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -45,7 +47,27 @@ ports: [{name: "", port: PORT, protocol: TCP}]
 endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
 """
 
-
+_TCP = """\
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: pygateway}
+spec: {controllerName: pygateway.dev/gateway-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: tcp, namespace: default}
+spec:
+  gatewayClassName: pygateway
+  listeners: [{name: tcp, port: LISTENER, protocol: TCP}]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {name: tcp, namespace: default}
+spec:
+  parentRefs: [{name: tcp}]
+  rules: [{backendRefs: [{name: tcp, port: 80}]}]
+"""
 _TLS = """\
 ---
 apiVersion: apisix.apache.org/v2
@@ -74,8 +96,9 @@ def certificates(setup: Setup) -> str:
 
 def services(setup: Setup) -> str:
     """The Services left and right with their EndpointSlices, which hold the backend's two ports."""
-    ports = {"left": setup.left, "right": setup.right}
-    return "".join(_SERVICE.replace("SIDE", side).replace("PORT", str(port)) for side, port in ports.items())
+    ports = {"left": setup.left, "right": setup.right} | ({"tcp": setup.tcp} if setup.tcp else {})
+    text = _SERVICE.replace("PROTOCOL", "kubernetes.io/h2c" if setup.grpc else "http")
+    return "".join(text.replace("SIDE", side).replace("PORT", str(port)) for side, port in ports.items())
 
 
 @contextlib.contextmanager
@@ -96,9 +119,11 @@ def serve(setup: Setup, compiled: bool, manifests: Path) -> Iterator[Running]:
 @contextlib.contextmanager
 def run(setup: Setup, compiled: bool) -> Iterator[Running]:
     """The two routes that the other proxies have as well, as an ApisixRoute."""
-    manifests = setup.write("manifests.yaml", ROUTE + services(setup) + certificates(setup))
+    text = ROUTE + services(setup) + certificates(setup)
+    tcp = free_port() if setup.tcp else 0
+    manifests = setup.write("manifests.yaml", text + (_TCP.replace("LISTENER", str(tcp)) if tcp else ""))
     with serve(setup, compiled, manifests) as serving:
-        yield serving
+        yield replace(serving, tcp_port=tcp)
 
 
 def _version(environment: Path) -> str:

@@ -10,10 +10,11 @@ from benchmarks.proxies.contender import Contender, Running, Setup
 
 @contextlib.contextmanager
 def run(setup: Setup) -> Iterator[Running]:
-    """The relay in front of the left backend."""
+    """The relay in front of the left backend, or of the one of bare TCP."""
     program = compiled("relay", setup.cache)
-    with running("relay", [program, str(setup.left)], setup.folder) as product:
-        yield Running(product, port=int(product.first_line()), version="", log=None)
+    with running("relay", [program, str(setup.tcp or setup.left)], setup.folder) as product:
+        port = int(product.first_line())
+        yield Running(product, port, version="", log=None, tcp_port=port if setup.tcp else 0)
 
 
 RELAY = Contender(

@@ -24,7 +24,11 @@ EPILOG: Final = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD", help="GET, POST, …")
-    parser.add_argument("url", metavar="URL", help="http://HOST[:PORT]/PATH[?QUERY], as a client would ask for it")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="http://HOST[:PORT]/PATH[?QUERY], as a client would ask for it; or tcp://:PORT, udp://:PORT, tls://NAME:PORT",
+    )
     parser.add_argument(
         "-H", "--header", dest="headers", action="append", default=[], metavar="'NAME: VALUE'",
         help="a header of the request; may be repeated, Host replaces the URL's",
@@ -72,7 +76,7 @@ def text(answer: Explanation, style: Style) -> Iterator[str]:
 
 def _request(answer: Explanation, style: Style) -> str:
     query = f"?{answer.query}" if answer.query else ""
-    target = printable(f"{answer.method} {answer.host}{answer.path}{query}")
+    target = printable(f"{answer.method} {answer.host}{answer.path}{query}".rstrip())
     client = f", from {answer.remote}" if answer.remote else ""
     return f"{style(target, 'bold')} {style(printable(f'on port {answer.port}{client}'), 'dim')}"
 
@@ -81,7 +85,8 @@ def _outcome(answer: Explanation, style: Style) -> Iterator[str]:
     winner = answer.winner
     if winner is None:
         reasons = printable("; ".join(answer.why))
-        yield f"{style(style.no, 'red')} {style('404', 'red', 'bold')}: {reasons}"
+        outcome = "404" if answer.path else "nothing takes it"
+        yield f"{style(style.no, 'red')} {style(outcome, 'red', 'bold')}: {reasons}"
         return
     name = style(printable(winner.origin), "green", "bold")
     yield f"{style(style.yes, 'green')} {name} {style.arrow} {style(printable(winner.to), 'bold')}"

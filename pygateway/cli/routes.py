@@ -13,7 +13,8 @@ from pygateway.routing.listing import RouteRow
 
 DESCRIPTION: Final = """List the routes in the order in which they are asked, from manifests (-f) or a running gateway.
 
-PATH: /a is exact, /a/… takes whole segments, /a* takes text, ~ … is a regular expression (RE2)."""
+PATH: /a is exact, /a/… takes whole segments, /a* takes text, ~ … is a regular expression (RE2); tcp, udp, tls and
+passthrough know no paths, and of their routes for one host the first takes all."""
 EPILOG: Final = """examples:
   pygateway routes -f manifests/
   pygateway routes --admin http://127.0.0.1:30809 --format json"""

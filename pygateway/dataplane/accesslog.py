@@ -89,6 +89,8 @@ class Record:
     attempts: int = 0
     flag: str = ""
     reason: str = ""
+    grpc_status: int = -1
+    """Where it is known and there is a reason; the log leaves it out otherwise."""
     request_id: bytes = b""
 
     def __init__(self, head: RequestHead) -> None:
@@ -114,7 +116,7 @@ def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     user_agent = agent.decode("latin-1")
     if QUOTE in agent or BACKSLASH in agent or TAB in agent or not agent.isascii():
         user_agent = _escaped(user_agent)
-    reason = encode_basestring_ascii(r.reason) if r.reason else NO_TEXT
+    reason = _reason(r) if r.reason else NO_TEXT
     micros = int(r.seconds * 1_000_000.0)  # `milliseconds`, written out: two calls fewer
     whole = micros // 1000
     duration_ms = f"{_NUMBERS[whole] if whole < 1000 else whole}.{_MILLIS[micros % 1000]}"
@@ -134,6 +136,11 @@ def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
     )
 
 
+def _reason(r: Record) -> str:
+    text = encode_basestring_ascii(r.reason)
+    return text if r.grpc_status < 0 else f'{text},"grpc_status":{r.grpc_status}'
+
+
 def _escaped(text: str) -> str:
     return encode_basestring_ascii(text)[1:-1]
 
@@ -143,7 +150,7 @@ def text_line(stamp: str, r: Record) -> str:
     where = f"{r.route} {r.upstream}".strip() or "-"
     host = _escaped(r.head.authority.decode("latin-1"))
     target = _escaped(r.head.target[:LONGEST_TARGET])
-    why = f"  {r.flag} {r.reason}".rstrip()
+    why = f"  {r.flag} {r.reason}".rstrip() + (f" grpc-status={r.grpc_status}" if r.grpc_status > 0 else "")
     tries = f"  {r.attempts} tries" if r.attempts > 1 else ""
     return (
         f"{stamp[11:23]}  {r.status or '---'}  {r.head.method} {host}{target}  {milliseconds(r.seconds)} ms"
@@ -160,9 +167,10 @@ class AccessLog:
 
     lost: int
     enabled: bool
+    json: bool
+    """Whether lines are JSON, not text."""
     clock: Clock
     _fd: int
-    _json: bool
     _chunk: int
     _milli: int
     _stamp: str
@@ -175,7 +183,7 @@ class AccessLog:
         self.clock = Clock()
         self._fd = fd
         self.enabled = form != "off" and fd >= 0
-        self._json = form == "json" or (form == "auto" and not (fd >= 0 and os.isatty(fd)))
+        self.json = form == "json" or (form == "auto" and not (fd >= 0 and os.isatty(fd)))
         regular = fd >= 0 and stat.S_ISREG(os.fstat(fd).st_mode)
         self._chunk = FILE_CHUNK if regular else PIPE_BUF
         self._milli = -1
@@ -192,7 +200,18 @@ class AccessLog:
             self._milli = milli
             self._stamp = self.clock.stamp(milli)
         stamp = self._stamp
-        line = json_line(stamp, record, bytes_in, bytes_out) if self._json else text_line(stamp, record)
+        line = json_line(stamp, record, bytes_in, bytes_out) if self.json else text_line(stamp, record)
+        if self._size + len(line) > self._chunk:
+            self.flush()
+        self._lines.append(line)
+        self._size += len(line)
+
+    def stamp(self) -> str:
+        """Now, as lines have it."""
+        return self.clock.stamp(int(time.time() * 1000.0))
+
+    def add(self, line: str) -> None:
+        """A line of another form, whole."""
         if self._size + len(line) > self._chunk:
             self.flush()
         self._lines.append(line)

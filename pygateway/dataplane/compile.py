@@ -6,6 +6,7 @@ from pygateway.dataplane.filters.base import Filter
 from pygateway.dataplane.filters.cors import Cors
 from pygateway.dataplane.filters.headers import RequestHeaders, ResponseHeaders
 from pygateway.dataplane.filters.rewrite import UrlRewrite
+from pygateway.dataplane.grpcweb import GrpcWeb
 from pygateway.dataplane.mirroring import MirrorTo
 from pygateway.dataplane.route import (
     EXTENDED,
@@ -52,7 +53,9 @@ class RouteCompiler:
         """What to do when `route` takes a request."""
         action = route.action
         if isinstance(action, ir.Forward):
+            web = [each for each in route.filters if isinstance(each, ir.GrpcWeb)]
             made = RouteHandler(FORWARD)
+            made.web = GrpcWeb(web[0]) if web else None
             made.limits = self._limits_of(action)
             backends = [backend for backend in action.backends if backend.weight > 0]
             if len(backends) == 1:
@@ -116,7 +119,7 @@ class RouteCompiler:
 
 
 def compile_filters(filters: tuple[ir.Filter, ...]) -> list[Filter]:
-    """In the order in which they apply to a request."""
+    """In the order in which they apply to a request. The others are the exchange's business."""
     if not filters:
         return NO_FILTERS
     found: list[Filter] = []
@@ -134,6 +137,6 @@ def _is_extended(handler: RouteHandler) -> bool:
     limits = handler.limits
     if limits is not None and (limits.replay or limits.codes):
         return True
-    if handler.cors is not None or handler.mirrors is not NO_MIRRORS:
+    if handler.cors is not None or handler.web is not None or handler.mirrors is not NO_MIRRORS:
         return True
     return any(share.cors is not None or share.mirrors is not NO_MIRRORS for share in shares)

@@ -51,6 +51,10 @@ class Config:
     mirror_bytes: int
     mirror_timeout: float
     max_mirrors: int
+    tcp_idle_timeout: float
+    udp_idle_timeout: float
+    stream_drain_idle: float
+    max_udp_sessions: int
     max_connections: int
     max_requests: int
     max_idle_per_endpoint: int
@@ -58,6 +62,7 @@ class Config:
     handshake_timeout: float
     max_handshakes: int
     client_hello_bytes: int
+    proxy_protocol_bytes: int
     tls_min_version: str
     tls_ciphers: str
     tls_ticket_age: float
@@ -81,6 +86,10 @@ class Config:
         self.mirror_bytes = settings.mirror_bytes
         self.mirror_timeout = settings.mirror_timeout
         self.max_mirrors = settings.max_mirrors
+        self.tcp_idle_timeout = settings.tcp_idle_timeout
+        self.udp_idle_timeout = settings.udp_idle_timeout
+        self.stream_drain_idle = settings.stream_drain_idle
+        self.max_udp_sessions = settings.max_udp_sessions
         self.max_connections = settings.max_connections
         self.max_requests = settings.max_requests
         self.max_idle_per_endpoint = settings.max_idle_per_endpoint
@@ -88,6 +97,7 @@ class Config:
         self.handshake_timeout = settings.handshake_timeout
         self.max_handshakes = settings.max_handshakes
         self.client_hello_bytes = settings.client_hello_bytes
+        self.proxy_protocol_bytes = settings.proxy_protocol_bytes
         self.tls_min_version = settings.tls_min_version
         self.tls_ciphers = settings.tls_ciphers
         self.tls_ticket_age = settings.tls_ticket_age

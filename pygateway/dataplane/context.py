@@ -8,8 +8,10 @@ from typing import Final
 from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.config import Config
 from pygateway.dataplane.framing import Accepted, RequestOut
+from pygateway.dataplane.l4.stats import StreamStats
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.tls.contexts import Contexts
+from pygateway.dataplane.tls.secured import ClientContexts
 from pygateway.dataplane.wheel import Wheel
 
 _LOW_BYTE: Final = [b"%02x" % byte for byte in range(256)]
@@ -51,9 +53,15 @@ class Context:
     """TLS handshakes by how they ended."""
     shaking: dict[Accepted, None]
     """Connections whose handshake is under way, the oldest first."""
+    proxy_headers: Tally
+    """Headers of the PROXY protocol, by version or why there was none."""
     contexts: Contexts
+    client_contexts: ClientContexts
     flags: Tally
+    calls: Tally
+    """gRPC calls by the name of their status, where it is seen."""
     stats: dict[tuple[str, str], RouteStats]
+    streams: dict[tuple[str, str], StreamStats]
     draining: bool
     connections: int
     accepted: int
@@ -71,9 +79,13 @@ class Context:
         self.limits = Tally()
         self.handshakes = Tally()
         self.shaking = {}
+        self.proxy_headers = Tally()
         self.contexts = Contexts(config)
+        self.client_contexts = ClientContexts(config, self.contexts.certificates)
         self.flags = Tally()
+        self.calls = Tally()
         self.stats = {}
+        self.streams = {}
         self.draining = False
         self.connections = 0
         self.accepted = 0
@@ -90,4 +102,12 @@ class Context:
         found = self.stats.get(key)
         if found is None:
             found = self.stats[key] = RouteStats(route, listener)
+        return found
+
+    def stream_stats(self, route: str, listener: str, protocol: str) -> StreamStats:
+        """The same of streams."""
+        key = (listener, route)
+        found = self.streams.get(key)
+        if found is None or found.protocol != protocol:
+            found = self.streams[key] = StreamStats(route, listener, protocol)
         return found

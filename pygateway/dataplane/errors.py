@@ -48,9 +48,20 @@ class ProxyError:
         return made
 
 
+class Broken(Exception):  # noqa: N818 - it says what became of a connection
+    """A connection that is not to be had, or was lost, for a reason that is known better than "closed"."""
+
+    error: ProxyError
+
+    def __init__(self, error: ProxyError) -> None:
+        super().__init__(error.kind)
+        self.error = error
+
+
 REASONS: Final[dict[int, str]] = {
     400: "Bad Request",
     404: "Not Found",
+    405: "Method Not Allowed",
     408: "Request Timeout",
     413: "Content Too Large",
     414: "URI Too Long",
@@ -82,17 +93,32 @@ IDLE_TIMEOUT: Final = ProxyError("idle-timeout", UPSTREAM, 504, "UI", IDEMPOTENT
 NO_ENDPOINT: Final = ProxyError("no-endpoint", UPSTREAM, 503, "UH")
 CONNECT_FAILED: Final = ProxyError("connect-failed", UPSTREAM, 502, "UF", UNSENT)
 CONNECT_TIMEOUT: Final = ProxyError("connect-timeout", UPSTREAM, 504, "UC", UNSENT)
+TLS_FAILED: Final = ProxyError("tls-failed", UPSTREAM, 502, "TF", UNSENT)
+"""No TLS with the endpoint: it refused, or speaks something else."""
+UNVERIFIED: Final = ProxyError("unverified", UPSTREAM, 502, "TV", UNSENT)
+"""The endpoint's certificate is not one that the cluster trusts: nothing was sent to it."""
 UPSTREAM_RESET: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
 UPSTREAM_SILENT: Final = ProxyError("upstream-reset", UPSTREAM, 502, "UR", IDEMPOTENT)
 """The same before a byte of the answer: on a kept connection the usual race with a backend that closes it."""
 UPSTREAM_REFUSED: Final = ProxyError("upstream-refused", UPSTREAM, 503, "UR", UNSENT)
 """HTTP/2: the backend says that it has not looked at the request (RFC 9113 section 8.7)."""
+UPSTREAM_CANCELLED: Final = ProxyError("upstream-cancelled", UPSTREAM, 502, "UR", IDEMPOTENT)
+"""HTTP/2: the backend wants no more of it (RFC 9113 section 7, CANCEL)."""
 TUNNEL_TIMEOUT: Final = ProxyError("tunnel-timeout", DOWNSTREAM, 0, "TI")
+STREAM_IDLE: Final = ProxyError("stream-idle", DOWNSTREAM, 0, "TI")
+DRAINED: Final = ProxyError("drained", INTERNAL, 0, "DR")
+"""A stream that ended because this worker, or its port, ended."""
 
 
 def bad_request(status: int, reason: str) -> ProxyError:
     """A message that the codec refused; `reason` is the codec's stable name for it."""
     return ProxyError(reason, DOWNSTREAM, status, "BR")
+
+
+def bad_proxy_header(reason: str) -> ProxyError:
+    """A connection that had to begin with a header of the PROXY protocol. Nobody is answered: who is at the other end
+    speaks another protocol, or lies."""
+    return ProxyError(f"proxy-protocol:{reason}", DOWNSTREAM, 0, "PH")
 
 
 def bad_response(reason: str) -> ProxyError:

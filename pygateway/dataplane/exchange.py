@@ -21,6 +21,7 @@ from pygateway.dataplane.errors import (
     OVERLOAD,
     REQUEST_TIMEOUT,
     UPSTREAM,
+    UPSTREAM_CANCELLED,
     UPSTREAM_SILENT,
     ProxyError,
     bad_response,
@@ -31,6 +32,7 @@ from pygateway.dataplane.errors import (
 from pygateway.dataplane.filters.cors import Cors
 from pygateway.dataplane.filters.rewrite import location
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream, Stream, Upstream
+from pygateway.dataplane.grpcweb import GrpcWeb, WebCall
 from pygateway.dataplane.hopbyhop import keeps_id
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.http1.response import ResponseHead
@@ -48,12 +50,10 @@ NO_LINES: Final[list[bytes]] = []
 
 
 class Exchange(Stream):
-    """`deadline` is the whole request's, on the wheel's clock."""
+    """One request and its answer."""
 
     ctx: Context
     port: Port
-    server: Downstream
-    deadline: float = NEVER
     _route: CompiledRoute | None = None
     _handler: RouteHandler | None = None
     _limits: Limits | None = None
@@ -144,9 +144,18 @@ class Exchange(Stream):
         elif handler.redirect is not None:
             self._redirect(handler)
         else:
+            if handler.web is not None and not self._translates(handler.web):
+                return
             if not self.head.upgrade:
-                self._tap = tap_of(self.ctx, handler, share)
+                self._tap = tap_of(self.ctx, self.server, handler, share)
             self._forward(handler, share)
+
+    def _translates(self, web: GrpcWeb) -> bool:
+        """Whether the request goes on, translated where it is one of gRPC-Web; it may be answered already."""
+        error = web.begin(self.ctx, self)
+        if error is not None:
+            self._fail(error)
+        return error is None and not self.status
 
     def _answer(self, head: ResponseHead) -> None:
         """An answer of the gateway's own without a body, as good as any."""
@@ -172,7 +181,7 @@ class Exchange(Stream):
         self._cluster = cluster
         self._filtered = handler.filters is not NO_FILTERS or share.filters is not NO_FILTERS
         if limits.request > 0.0:
-            self.deadline = self.ctx.wheel.now + limits.request
+            self.deadline = min(self.deadline, self.ctx.wheel.now + limits.request)
             self.server.watch_exchange(self.deadline)
         self._try(cluster, limits)
 
@@ -192,7 +201,7 @@ class Exchange(Stream):
         peer.active += 1
         wheel = self.ctx.wheel
         self._try_deadline = wheel.now + limits.backend if limits.backend > 0.0 else NEVER
-        connection = peer.take(wheel) if retrying is None or not retrying.fresh else None
+        connection = peer.take(wheel, self.server) if retrying is None or not retrying.fresh else None
         if connection is not None:
             cluster.reused += 1
             self._send(connection)
@@ -202,7 +211,7 @@ class Exchange(Stream):
         timeout = limits.connect or cluster.connect_timeout
         if limits.backend > 0.0:
             timeout = min(timeout, limits.backend)
-        self._connecting = Connecting(self.ctx, peer, self)
+        self._connecting = Connecting(self.ctx, peer.home(self.server), self)
         self._connecting.start(timeout)
 
     def on_connected(self, upstream: Upstream) -> None:
@@ -225,7 +234,10 @@ class Exchange(Stream):
             self._upgrade = request.upgrade
             if self._tap is not None:
                 upstream = self._upstream = self._tap.onto(upstream)
-            edit_request(request, self._handler, self._share, self._tap)
+            if self._filtered:
+                if isinstance(self.server, WebCall):
+                    upstream = self._upstream = self.server.request(request, upstream)
+                edit_request(request, self._handler, self._share, self._tap)
         else:
             # Nothing keeps it beyond this call, so requests that need nothing special share one.
             request = self.ctx.request_out
@@ -367,7 +379,8 @@ class Exchange(Stream):
         self._opened = False
         if cluster is not None and peer is not None:
             cluster.failures.add(error.kind)
-            if not stale:  # closing a connection that nobody used is no sign of ill health
+            # Closing a connection that nobody used is no sign of ill health, nor is giving up one request of many.
+            if not stale and error is not UPSTREAM_CANCELLED:
                 cluster.outliers.failed(peer, cluster.members)
         self._let_go()
         limits = self._limits
@@ -446,13 +459,13 @@ class Exchange(Stream):
         self._error = error
         if error.side == UPSTREAM and self._peer is None and self._cluster is not None and not self.attempts:
             self._cluster.failures.add(error.kind)
-        if self._responding:
-            self._finish()
-            self.server.abort()
-        else:
+        if not self._responding:
             self._responding = True
             self.status = error.status
             self.server.answer(error if self._cors is None else error.saying(self._cors.lines(self.head, NO_LINES)))
+        elif not self.server.end_call(error):
+            self._finish()
+            self.server.abort()
 
     # Ending.
 

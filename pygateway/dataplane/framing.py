@@ -12,7 +12,8 @@ from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.errors import ProxyError
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.response import ResponseHead
-from pygateway.dataplane.wheel import Timed
+from pygateway.dataplane.proxyprotocol.header import Ends
+from pygateway.dataplane.wheel import NEVER, Timed
 
 UNKNOWN_LENGTH: Final = -1
 NO_BODY: Final = -2
@@ -70,8 +71,16 @@ class Downstream(Accepted):
     def __init__(self, forwarding: Forwarding) -> None:
         self.forwarding = forwarding
 
+    def ends(self) -> Ends:
+        """Of the client's connection: where it comes from, and where it was made to."""
+        raise NotImplementedError
+
     def answer(self, error: ProxyError) -> None:
-        """An answer of the gateway's own, whole; nothing of another was sent yet."""
+        """An answer of the gateway's own, whole; nothing of another was sent yet. To a gRPC call it is a status."""
+        raise NotImplementedError
+
+    def end_call(self, error: ProxyError) -> bool:
+        """End an answer that has begun with the gRPC status of the error; False: it cannot, or is no call's."""
         raise NotImplementedError
 
     def answer_redirect(self, status: int, location: bytes) -> None:
@@ -162,7 +171,11 @@ class Upstream(Timed):
 
 
 class Stream(Record):
-    """What both sides report to. It is its own record for the access log."""
+    """What both sides report to. It is its own record for the access log. `server` is its client's side; `deadline` the
+    whole request's, on the wheel's clock."""
+
+    server: Downstream
+    deadline: float = NEVER
 
     def on_connected(self, upstream: Upstream) -> None:
         """The connection that was asked for is open."""

@@ -9,17 +9,32 @@ from typing import Final
 
 from pygateway.dataplane.config import TrustedProxies, is_address
 from pygateway.dataplane.http1.head import RequestHead
+from pygateway.dataplane.proxyprotocol.header import Addresses
 
 VIA: Final = b"Via: 1.1 pygateway\r\n"
 LONGEST_ID: Final = 128
 _ID_TEXT: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.:/+=@#~"
 
 
+class Kept:
+    """What is kept for one client connection and nobody else."""
+
+    def let_go(self) -> None:
+        """The connection is over."""
+        raise NotImplementedError
+
+
 class Forwarding:
-    """One client connection's part of it. `scheme` is what the client spoke; `address` the connection's own peer."""
+    """One client connection's part of it. `scheme` is what the client spoke; `address` the connection's own peer.
+
+    `told` is what the PROXY protocol said of the connection, which then is what `address` says, too. `kept` has the
+    backend connections that are for this client's connection alone.
+    """
 
     address: str
     trusted: bool
+    told: Addresses | None
+    kept: Kept | None
     _proxies: TrustedProxies
     _scheme: bytes
     _via: bytes
@@ -29,6 +44,8 @@ class Forwarding:
     def __init__(self, address: str, scheme: bytes, proxies: TrustedProxies, via: bool) -> None:
         self.address = address
         self.trusted = proxies.holds(address)
+        self.told = None
+        self.kept = None
         self._proxies = proxies
         self._scheme = scheme
         self._via = VIA if via else b""
@@ -59,7 +76,7 @@ class Forwarding:
         return (
             self._via + b"X-Real-IP: " + address + b"\r\nX-Forwarded-For: " + address
             + b"\r\nX-Forwarded-Proto: " + self._scheme + b"\r\n" + host
-            + b"X-Forwarded-Port: " + _port(authority, self._scheme) + b"\r\n"
+            + b"X-Forwarded-Port: " + self._port(authority, self._scheme) + b"\r\n"
         )  # fmt: skip
 
     def _believed(self, head: RequestHead) -> bytes:
@@ -73,25 +90,27 @@ class Forwarding:
         chain = [*_chain(head.forwarded), self.address]
         authority = said.get(b"x-forwarded-host", head.authority)
         scheme = said.get(b"x-forwarded-proto", self._scheme)
-        port = said.get(b"x-forwarded-port", _port(authority, scheme))
+        port = said.get(b"x-forwarded-port", self._port(authority, scheme))
         out = self._via + b"X-Real-IP: " + self.client(head).encode() + b"\r\n"
         out += b"X-Forwarded-For: " + ", ".join(chain).encode("latin-1") + b"\r\nX-Forwarded-Proto: " + scheme + b"\r\n"
         if authority:
             out += b"X-Forwarded-Host: " + authority + b"\r\n"
         return out + b"X-Forwarded-Port: " + port + b"\r\n"
 
+    def _port(self, authority: bytes, scheme: bytes) -> bytes:
+        """The port the client dialled, as the PROXY protocol told it, else as its Host does; else the scheme's
+        well-known one."""
+        if self.told is not None:
+            return b"%d" % self.told.destination_port
+        _, colon, port = authority.rpartition(b":")
+        if colon and port.isdigit():
+            return port
+        return b"443" if scheme == b"https" else b"80"
+
 
 def keeps_id(given: bytes) -> bool:
     """Whether a client's own X-Request-Id is kept: a short one of harmless characters. Another is replaced."""
     return 0 < len(given) <= LONGEST_ID and not given.translate(None, _ID_TEXT)
-
-
-def _port(authority: bytes, scheme: bytes) -> bytes:
-    """The port the client dialled, as its Host tells it; else the scheme's well-known one."""
-    _, colon, port = authority.rpartition(b":")
-    if colon and port.isdigit():
-        return port
-    return b"443" if scheme == b"https" else b"80"
 
 
 def _chain(lines: list[bytes]) -> list[str]:

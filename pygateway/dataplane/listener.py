@@ -5,8 +5,11 @@ import socket
 from typing import cast
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.http1.server import ServerConnection
+from pygateway.dataplane.http1.server import ServerConnection, enter
+from pygateway.dataplane.l4.relay import Relay
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.proxyprotocol.header import Header
+from pygateway.dataplane.proxyprotocol.inbound import HeaderFirst
 from pygateway.dataplane.tls.connection import TlsConnection
 
 BACKLOG = 4096
@@ -64,9 +67,31 @@ class Acceptor:
     def make(self) -> asyncio.Protocol:
         """A protocol for one accepted connection (asyncio asks for its own base class in types only)."""
         port = self.port
+        if port.senders is not None:
+            return cast(asyncio.Protocol, HeaderFirst(self._ctx, port, port.senders, self._behind_header))
+        if port.whole is not None:
+            return cast(asyncio.Protocol, Relay(self._ctx, port, port.whole))
         if port.tls is None:
             return cast(asyncio.Protocol, ServerConnection(self._ctx, port))
         return cast(asyncio.Protocol, TlsConnection(self._ctx, port))
+
+    def _behind_header(self, transport: asyncio.Transport, header: Header, rest: bytes) -> None:
+        """What goes on after a header of the PROXY protocol."""
+        port = self.port
+        above: Relay | TlsConnection
+        if port.whole is not None:
+            above = Relay(self._ctx, port, port.whole, rest)
+            rest = b""
+        elif port.tls is not None:
+            above = TlsConnection(self._ctx, port)
+        else:
+            enter(ServerConnection(self._ctx, port), transport, header.addresses, rest)
+            return
+        above.told = header.addresses
+        transport.set_protocol(cast(asyncio.Protocol, above))
+        above.connection_made(transport)
+        if rest:
+            above.data_received(rest)
 
     async def _open(self) -> None:
         server = await self._ctx.loop.create_server(self.make, sock=self._sock, backlog=BACKLOG)

@@ -9,7 +9,7 @@ from typing import Final
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import UPSTREAM_SILENT, ProxyError
-from pygateway.dataplane.framing import NO_BODY, RequestOut, Stream, Upstream
+from pygateway.dataplane.framing import NO_BODY, Downstream, RequestOut, Stream, Upstream
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.connect import Connecting
@@ -52,6 +52,7 @@ class Copy(Stream):
 
     over: bool
     _ctx: Context
+    _client: Downstream
     _cluster: Cluster
     _alarm: Alarm | None
     _request: RequestOut | None
@@ -66,9 +67,10 @@ class Copy(Stream):
     _whole: bool
     _trailers: list[bytes]
 
-    def __init__(self, ctx: Context, cluster: Cluster) -> None:
+    def __init__(self, ctx: Context, client: Downstream, cluster: Cluster) -> None:
         self.over = False
         self._ctx = ctx
+        self._client = client
         self._cluster = cluster
         self._alarm = Alarm(self._on_timeout)
         self._request = None
@@ -101,7 +103,7 @@ class Copy(Stream):
         self._peer = peer
         peer.active += 1
         self._touch()
-        connection = peer.take(ctx.wheel)
+        connection = peer.take(ctx.wheel, self._client)
         if connection is None:
             self._connect(peer)
         else:
@@ -211,7 +213,7 @@ class Copy(Stream):
     # The rest.
 
     def _connect(self, peer: Peer) -> None:
-        self._connecting = Connecting(self._ctx, peer, self)
+        self._connecting = Connecting(self._ctx, peer.home(self._client), self)
         self._connecting.start(self._cluster.connect_timeout)
 
     def _send(self, upstream: Upstream) -> None:

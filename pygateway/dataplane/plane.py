@@ -2,13 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pygateway import ir
 from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.compile import RouteCompiler
 from pygateway.dataplane.config import Config
 from pygateway.dataplane.context import Context
+from pygateway.dataplane.l4.destination import whole
+from pygateway.dataplane.l4.udp import Datagrams
 from pygateway.dataplane.listener import Acceptor
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.settings import DataPlaneSettings
@@ -33,6 +35,7 @@ class DataPlane:
     _clusters: dict[str, Cluster]
     _ports: dict[int, Port]
     _acceptors: list[Acceptor]
+    _datagrams: Datagrams
     _arriving: set[asyncio.Task[None]]
     _compiler: RouteCompiler
     _ticker: asyncio.TimerHandle | None
@@ -56,6 +59,7 @@ class DataPlane:
         self._clusters = {}
         self._ports = {}
         self._acceptors = []
+        self._datagrams = Datagrams(self.ctx)
         self._arriving = set()
         self._compiler = RouteCompiler(self.ctx, self._clusters)
         self._ticker = None
@@ -74,34 +78,46 @@ class DataPlane:
                 self._compiler.cluster(name).set_endpoints(endpoints.members)
             elif name in self._clusters:
                 self._clusters[name].set_endpoints(())
-        for name, certificate in update.certificates.items():
-            self.ctx.contexts.replace(name, certificate)
+        if update.certificates:
+            self._take_certificates(update.certificates)
         touched = set(update.hosts)
         for name, host in update.hosts.items():
             if host is None:
                 self._hosts.pop(name, None)
             else:
                 self._hosts[name] = compile_host(host, self._compiler.handler)
-        stale = {self._listeners[name].bind for name in update.listeners if name in self._listeners}
+        stale = {self._listeners[name].place for name in update.listeners if name in self._listeners}
         for name, listener in update.listeners.items():
             if listener is None:
                 self._listeners.pop(name, None)
             else:
                 self._listeners[name] = listener
-        self._swap_tables(touched, stale | {each.bind for each in update.listeners.values() if each is not None})
+        self._swap_tables(touched, stale | {each.place for each in update.listeners.values() if each is not None})
         self._remove_clusters(update)
         self._generation = update.generation
         self._apply_seconds = self.ctx.loop.time() - started
 
-    def _swap_tables(self, touched: set[str], binds: set[int]) -> None:
-        by_bind: dict[int, list[ir.Listener]] = {}
+    def _swap_tables(self, touched: set[str], places: set[int]) -> None:
+        by_place: dict[int, list[ir.Listener]] = {}
         for listener in self._listeners.values():
-            by_bind.setdefault(listener.bind, []).append(listener)
+            by_place.setdefault(listener.place, []).append(listener)
             if touched.intersection(listener.hosts):
-                binds.add(listener.bind)
-        for bind in binds:
-            listeners = by_bind.get(bind, [])
-            self._port(bind).serve(listeners, {name: self._hosts[name] for each in listeners for name in each.hosts})
+                places.add(listener.place)
+        for place in places:
+            listeners = by_place.get(place, [])
+            hosts = {name: self._hosts[name] for each in listeners for name in each.hosts}
+            if place >= ir.UDP_PLACES:
+                self._datagrams.route(place, whole(self.ctx, listeners, hosts))
+            else:
+                self._port(place).serve(listeners, hosts)
+
+    def _take_certificates(self, changed: Mapping[str, ir.Certificate | None]) -> None:
+        """Clusters that trust or show another certificate now open new connections."""
+        for name, certificate in changed.items():
+            self.ctx.contexts.replace(name, certificate)
+        for cluster in self._clusters.values():
+            if cluster.shows(changed):
+                cluster.renew()
 
     def _remove_clusters(self, update: ir.Update) -> None:
         for name, cluster in update.clusters.items():
@@ -112,7 +128,11 @@ class DataPlane:
     # Serving.
 
     def serve(self, bind: int, sock: socket.socket) -> None:
-        """Accept on a listening socket; several may serve one port."""
+        """Accept on a listening socket, or read from a bound one of UDP; several may serve one port. `bind` is a place
+        (`pygateway.ir.protocols`), here and below."""
+        if bind >= ir.UDP_PLACES:
+            self._datagrams.serve(bind, sock)
+            return
         port = self._port(bind)
         for each in (port, *port.scopes.values()):
             each.left = False
@@ -126,6 +146,7 @@ class DataPlane:
             if bind is None or acceptor.port.bind == bind:
                 acceptor.stop()
         self._acceptors = [each for each in self._acceptors if not each.stopped]
+        self._datagrams.stop(bind)
 
     def unserve(self, sock_fd: int, rest: bool = False) -> None:
         """Accept no more on one socket (by its descriptor here). `rest`: nobody goes on with its queue, so whoever
@@ -136,10 +157,14 @@ class DataPlane:
                     self._take_rest(acceptor)
                 acceptor.stop()
         self._acceptors = [each for each in self._acceptors if not each.stopped]
+        self._datagrams.unserve(sock_fd, rest)
 
     def leave(self, bind: int) -> None:
         """A port is given up: no connection outlives the answer under way, lest a later Gateway on the port inherit
         it."""
+        if bind >= ir.UDP_PLACES:
+            self._datagrams.leave(bind)
+            return
         port = self._port(bind)
         for scope in port.scopes.values():
             scope.left = True
@@ -154,8 +179,9 @@ class DataPlane:
         soon as no connection is left. Whoever calls sets the deadline."""
         self.ctx.draining = True
         until = self.ctx.loop.time() + grace
-        while self.ctx.connections or self._arriving:
+        while self.ctx.connections or self._arriving or self._datagrams.count:
             if self.ctx.loop.time() >= until:
+                self._datagrams.drain()
                 for port in self._ports.values():
                     for connection in port.all_connections():
                         connection.drain()
@@ -168,6 +194,7 @@ class DataPlane:
         for port in self._ports.values():
             for connection in port.all_connections():
                 connection.cut()
+        self._datagrams.close()
         for cluster in self._clusters.values():
             cluster.set_endpoints(())
         if self._ticker is not None:
@@ -185,6 +212,9 @@ class DataPlane:
         return WorkerCounters(
             self._slot, self._generation, self._apply_seconds, ctx.connections, ctx.accepted, routes, clusters,
             dict(ctx.limits.counts), dict(ctx.flags.counts), ctx.log.lost, dict(ctx.handshakes.counts),
+            [one.counters() for one in ctx.streams.values() if one.used()],
+            dict(ctx.calls.counts),
+            dict(ctx.proxy_headers.counts),
         )  # fmt: skip
 
     def _take_rest(self, acceptor: Acceptor) -> None:

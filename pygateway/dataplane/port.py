@@ -8,6 +8,9 @@ from pygateway.dataplane.errors import MISDIRECTED
 from pygateway.dataplane.framing import Accepted
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.request import RequestHead
+from pygateway.dataplane.l4.destination import Destination, stream_hosts, whole
+from pygateway.dataplane.proxyprotocol.header import Addresses
+from pygateway.dataplane.proxyprotocol.senders import Senders, senders
 from pygateway.dataplane.route import RESPOND, RouteHandler
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.tls.table import ScopedTable, ScopeOf, TlsTable
@@ -17,9 +20,11 @@ from pygateway.routing.table import CompiledRoute, HostTable, PortTable, compile
 class Port:
     """`bind` is where it listens, `declared` what the listeners call it (the two differ where privileges or a Service
     stand between). `table` is swapped by one assignment; an exchange keeps what it matched. `unknown` stands for a
-    client whose address is not known yet; `left`: the port was given up.
+    client whose address is not known yet; `left`: the port was given up; `senders`: connections begin with a header of
+    the PROXY protocol.
 
-    Where listeners end TLS there is a `tls` table, and each of its scopes is a port of its own under this one: what
+    Where a listener takes all connections as they come, `whole` says where they go. Where listeners are told apart by
+    the names in TLS handshakes there is a `tls` table, and each of its scopes is a port of its own under this one: what
     comes out of a handshake is served as if it had come in there.
     """
 
@@ -31,7 +36,9 @@ class Port:
     left: bool
     unknown: Forwarding
     scheme: str
+    whole: Destination | None
     tls: TlsTable | None
+    senders: Senders | None
     scopes: dict[str, "Port"]
     _scheme: bytes
 
@@ -43,26 +50,40 @@ class Port:
         self.connections = {}
         self.left = False
         self.scheme = scheme
+        self.whole = None
         self.tls = None
+        self.senders = None
         self.scopes = {}
         self._scheme = scheme.encode()
         self.unknown = Forwarding("", self._scheme, ctx.config.trusted, ctx.config.via)
 
     def forwarding(self, peername: object) -> Forwarding:
-        """`peername` as asyncio gives it: (address, port, ...) for IP, anything else for other families."""
-        address = str(peername[0]) if isinstance(peername, Sequence) and len(peername) > 1 else ""
+        """`peername` as asyncio gives it: (address, port, ...) for IP, anything else for other families; or what the
+        PROXY protocol told instead."""
+        told: Addresses | None = None
+        if isinstance(peername, Sequence) and len(peername) > 1:
+            address = str(peername[0])
+        elif isinstance(peername, Addresses):
+            told = peername
+            address = told.source
+        else:
+            address = ""
         if address.startswith("::ffff:"):
             address = address[7:]
         config = self.ctx.config
-        return Forwarding(address, self._scheme, config.trusted, config.via)
+        made = Forwarding(address, self._scheme, config.trusted, config.via)
+        made.told = told
+        return made
 
     def serve(self, listeners: Sequence[ir.Listener], hosts: Mapping[str, HostTable]) -> None:
         """These are the port's listeners now."""
-        over_tls = [one for one in listeners if one.protocol == "https"]
-        plain = [one for one in listeners if one.protocol == "http"]
+        over_tls = [one for one in listeners if one.protocol in ir.OVER_TLS]
+        plain = [one for one in listeners if one.protocol == ir.HTTP]
         self.declared = listeners[0].port if listeners else self.bind
         self.table = compile_port(plain, hosts)
-        self.tls = TlsTable(over_tls) if over_tls else None
+        self.whole = whole(self.ctx, listeners, hosts)
+        self.tls = TlsTable(over_tls, stream_hosts(self.ctx, over_tls, hosts)) if over_tls else None
+        self.senders = senders(listeners)
         there = self.tls.scopes if self.tls is not None else {}
         for key in list(self.scopes):
             if key not in there:

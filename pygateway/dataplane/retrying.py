@@ -4,6 +4,7 @@
     an endpoint refused the connection                        at once while there are others; then short pauses,
                                                               because backends that roll may be replaced any moment
     an answer whose status the route does not want            at once while there are others; then short pauses
+    no TLS with an endpoint, or not the right one             at once while there are others
     anything else                                             at once, as often as the route allows
 
 A route with a backoff waits at least that long before each, but for the first line.
@@ -16,7 +17,7 @@ import asyncio
 from time import perf_counter
 from typing import Final
 
-from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyError
+from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, UNVERIFIED, ProxyError
 from pygateway.dataplane.route import Limits
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.upstream.peer import Peer
@@ -74,6 +75,8 @@ class Retrying:
         refused = error is CONNECT_FAILED
         if (refused or error is CONNECT_TIMEOUT) and not (more and self._somebody_left(members)):
             pause = self.pause() if refused else GIVE_UP
+        elif (error is TLS_FAILED or error is UNVERIFIED) and not self._somebody_left(members):
+            pause = GIVE_UP
         return max(pause, self.backoff(shortest)) if shortest > 0.0 and pause != GIVE_UP else pause
 
     def after_answer(self, peer: Peer | None, members: list[Peer], shortest: float) -> float:

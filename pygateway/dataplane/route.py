@@ -5,6 +5,7 @@ from typing import Final
 from pygateway import ir
 from pygateway.dataplane.filters.base import Filter
 from pygateway.dataplane.filters.cors import Cors
+from pygateway.dataplane.grpcweb import GrpcWeb
 from pygateway.dataplane.mirroring import MirrorTo
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.upstream.cluster import Cluster
@@ -84,6 +85,7 @@ class RouteHandler(Handler):
     mirrors: list[MirrorTo]
     redirect: ir.Redirect | None
     respond: ir.Respond | None
+    web: GrpcWeb | None
     stats: RouteStats | None
 
     def __init__(self, kind: int) -> None:
@@ -97,6 +99,7 @@ class RouteHandler(Handler):
         self.mirrors = NO_MIRRORS
         self.redirect = None
         self.respond = None
+        self.web = None
         self.stats = None
 
     def choose(self) -> Share | None:

@@ -60,6 +60,8 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """TLS handshakes of one worker under way; a further one drops the oldest. 0 = any number."""
     client_hello_bytes: int = 16384
     """The first message of a TLS handshake; a larger one is refused."""
+    proxy_protocol_bytes: int = 4096
+    """A whole header of the PROXY protocol, version 2; a larger one is refused. (One of version 1 has 107 at most.)"""
     tls_min_version: str = "1.2"
     tls_ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20"
     """Of TLS 1.2, in OpenSSL's words; those of 1.3 are all good."""
@@ -67,6 +69,14 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How old the keys of session tickets get."""
     max_tls_contexts: int = 1000
     """Certificates that are kept ready in a worker; the least recently used is made ready again when it is needed."""
+    tcp_idle_timeout: float = 3600.0
+    """Longest silence in both directions of a TCP connection that is passed on; 0 = any."""
+    udp_idle_timeout: float = 60.0
+    """Longest silence between a UDP client and its backend; then the client may get another one."""
+    stream_drain_idle: float = 5.0
+    """The same of both once this worker, or the port, is about to end."""
+    max_udp_sessions: int = 10000
+    """UDP clients of one worker; what comes from a further one is dropped. 0 = any number."""
     max_connections: int = 10000
     """Client connections of one worker; a further one is answered 503 with Retry-After. 0 = any number."""
     max_requests: int = 0

@@ -4,17 +4,17 @@ Tunnels have none: what goes through them is no request.
 """
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.framing import RequestOut, Stream, Upstream
+from pygateway.dataplane.framing import Downstream, RequestOut, Stream, Upstream
 from pygateway.dataplane.mirroring import Copy, MirrorTo, clone
 from pygateway.dataplane.route import RouteHandler, Share
 
 
-def tap_of(ctx: Context, handler: RouteHandler, share: Share | None) -> "Tap | None":
+def tap_of(ctx: Context, client: Downstream, handler: RouteHandler, share: Share | None) -> "Tap | None":
     """What this request needs; None where that is nothing."""
     keeps = handler.limits is not None and handler.limits.replay
     mirrors = [each for each in handler.mirrors if each.wants()]
     own = [each for each in share.mirrors if each.wants()] if share is not None else []
-    return Tap(ctx, keeps, mirrors, own) if keeps or mirrors or own else None
+    return Tap(ctx, client, keeps, mirrors, own) if keeps or mirrors or own else None
 
 
 class Tap(Upstream):
@@ -26,6 +26,7 @@ class Tap(Upstream):
 
     whole: bool
     _ctx: Context
+    _client: Downstream
     _to: Upstream | None
     _kept: bytearray
     _mirrors: list[MirrorTo]
@@ -36,9 +37,12 @@ class Tap(Upstream):
     _mirrored: int
     _rewound: bool
 
-    def __init__(self, ctx: Context, keeps: bool, mirrors: list[MirrorTo], own: list[MirrorTo]) -> None:
+    def __init__(
+        self, ctx: Context, client: Downstream, keeps: bool, mirrors: list[MirrorTo], own: list[MirrorTo]
+    ) -> None:
         self.whole = keeps
         self._ctx = ctx
+        self._client = client
         self._to = None
         self._kept = bytearray()
         self._mirrors = mirrors
@@ -142,7 +146,7 @@ class Tap(Upstream):
         self._sent = self._mirrored = len(data)
 
     def _copy(self, mirror: MirrorTo, request: RequestOut, data: bytes, end: bool) -> Copy:
-        made = Copy(self._ctx, mirror.cluster)
+        made = Copy(self._ctx, self._client, mirror.cluster)
         made.start(request)
         made.send(data, end)
         return made

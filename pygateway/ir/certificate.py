@@ -5,7 +5,7 @@ import msgspec
 
 class Certificate(msgspec.Struct, frozen=True, array_like=True):
     """A chain and its key, PEM; `hosts` are the names that the leaf holds, in lower case. Authorities (of clients'
-    certificates) have no key. The key never appears in a repr, a log or a dump."""
+    or backends' certificates) have no key. The key never appears in a repr, a log or a dump."""
 
     name: str
     chain: bytes
@@ -18,10 +18,12 @@ class Certificate(msgspec.Struct, frozen=True, array_like=True):
 
 class ClientAuth(msgspec.Struct, frozen=True, array_like=True):
     """The client's certificate is asked for; `authorities` is the key of the certificates entry that must have signed
-    it. Not `required`: a client that has none is let in too, never one that shows a bad one."""
+    it. Not `required`: a client that has none is let in too, never one that shows a bad one, unless `fallback`: then
+    whatever a client shows is good enough (Gateway API, AllowInsecureFallback)."""
 
     authorities: str
     required: bool = True
+    fallback: bool = False
 
 
 class Termination(msgspec.Struct, frozen=True, array_like=True):

@@ -11,10 +11,11 @@ class Balancer(enum.StrEnum):
 
 
 class Protocol(enum.StrEnum):
-    """What endpoints speak, in clear text."""
+    """What endpoints speak, in clear text or, where the cluster has `tls`, over that."""
 
     HTTP1 = "http/1.1"
     H2C = "h2c"
+    """HTTP/2: in clear text by prior knowledge, over TLS by ALPN (`h2`)."""
 
 
 class PassiveHealth(msgspec.Struct, frozen=True, array_like=True):
@@ -29,6 +30,30 @@ class PassiveHealth(msgspec.Struct, frozen=True, array_like=True):
     share: float = 0.5
 
 
+class UpstreamTls(msgspec.Struct, frozen=True, array_like=True):
+    """How endpoints are spoken to over TLS. The texts `authorities` and `certificate` are keys of the certificates map.
+
+    `server_name` is told to the endpoint (SNI; "" = none). With `verify` its certificate must end in one of
+    `authorities` ("" = those of the system), and hold one of `names` (DNS names) or `uris`: one of any is enough, and
+    where there are neither, any name will do. Without it nobody is authenticated. `certificate` is shown to an endpoint
+    that asks for one. `versions` are the lowest and the highest ("1.2", "1.3"), `ciphers` those of TLS 1.2 ("" = as for
+    clients).
+    """
+
+    server_name: str = ""
+    verify: bool = True
+    authorities: str = ""
+    names: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    certificate: str = ""
+    versions: tuple[str, str] = ("1.2", "1.3")
+    ciphers: str = ""
+
+    def keys(self) -> tuple[str, ...]:
+        """Of the certificates that it needs."""
+        return tuple(key for key in (self.authorities, self.certificate) if key)
+
+
 class Cluster(msgspec.Struct, frozen=True, array_like=True):
     """`name` is the key: "<namespace>/<service>:<port>" with a suffix where policies differ. Seconds throughout."""
 
@@ -41,6 +66,10 @@ class Cluster(msgspec.Struct, frozen=True, array_like=True):
     """How old a connection may get before it is not used again; 0 = any age."""
     passive: PassiveHealth = PassiveHealth()
     protocol: Protocol = Protocol.HTTP1
+    tls: UpstreamTls | None = None
+    proxy_protocol: int = 0
+    """The version of the PROXY protocol whose header a connection begins with: 1 or 2; 0 = none. A connection is then
+    for one client's connection only."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):

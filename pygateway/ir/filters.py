@@ -25,6 +25,14 @@ class Rewrite(msgspec.Struct, frozen=True, array_like=True, tag="rewrite"):
     matched: str = ""
 
 
+class GrpcWeb(msgspec.Struct, frozen=True, array_like=True, tag="grpc-web"):
+    """Calls of gRPC-Web become calls of gRPC, of a rule only; the browsers' preflight is answered with `allow_headers`.
+    `strict`: every other request is refused, else it goes on as it is."""
+
+    allow_headers: str = "content-type,x-grpc-web,x-user-agent"
+    strict: bool = False
+
+
 class Cors(msgspec.Struct, frozen=True, array_like=True, tag="cors"):
     """Which pages of other origins may read answers. `origins` is ("*",), or has `scheme://host[:port]` each, where
     the host may begin with "*" for any text; without a port the scheme's. "*" in the other lists stands for all.
@@ -47,4 +55,4 @@ class Mirror(msgspec.Struct, frozen=True, array_like=True, tag="mirror"):
     denominator: int = 1
 
 
-Filter = HeaderModifier | Rewrite | Cors | Mirror
+Filter = HeaderModifier | Rewrite | GrpcWeb | Cors | Mirror

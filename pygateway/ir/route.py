@@ -8,6 +8,7 @@ from pygateway.ir.certificate import Termination
 from pygateway.ir.filters import Filter, Mirror
 from pygateway.ir.match import Match
 from pygateway.ir.origin import Origin
+from pygateway.ir.protocols import place
 
 
 class Timeouts(msgspec.Struct, frozen=True, array_like=True):
@@ -95,7 +96,8 @@ class Route(msgspec.Struct, frozen=True, array_like=True):
     (`pygateway.routing.spec`): the SMALLER tuple wins. Each source fills it in its own way; every element is an int or
     a str, and tuples of one virtual host are comparable: the layout is
     (priority, -methods, -headers, -queries, created, "namespace/name", rule index, match index), where a source puts 0
-    in the places it does not use, and `created` is RFC 3339 text, or "" when unknown.
+    in the places it does not use, and `created` is RFC 3339 text, or "" when unknown. GRPCRoutes have in the first two
+    the characters of the service and those of the method, as -1 - n and -n.
     """
 
     name: str
@@ -132,15 +134,26 @@ class VirtualHost(msgspec.Struct, frozen=True, array_like=True):
     fallthrough: bool = False
 
 
+class ProxyProtocol(msgspec.Struct, frozen=True, array_like=True):
+    """Connections must begin with a header of the PROXY protocol, version 1 or 2. `senders` are the CIDRs whose word is
+    taken; empty: everybody's."""
+
+    senders: tuple[str, ...] = ()
+
+
 class Listener(msgspec.Struct, frozen=True, array_like=True):
-    """A hostname's place on a port. `name` is the key ("<namespace>/<gateway>/<listener>", or "default").
+    """A hostname's place on a port. `name` is the key ("<namespace>/<gateway>/<listener>", for one of a
+    ListenerSet "<namespace>/<gateway>/<namespace>/<set>/<listener>", or "default").
 
     Several listeners share a port. They are grouped (`group`: one per Gateway, and one for Ingress and APISIX objects,
     `order` sorts groups, smaller first). In a group the listener with the most specific matching `hostname` ("" = every
-    host) owns the request (listener isolation). `protocol`: "http" or "https"; "tls", "tcp", "udp" follow.
+    host) owns the request (listener isolation). `protocol` is one of `pygateway.ir.protocols`.
     `port` is what the user declared; where it is bound is the process's business (`bind`), the two differ in a cluster.
 
-    Over TLS ("https") a connection belongs to one listener, by the name in its handshake: of all groups in order, the
+    Where there are no requests (`STREAMS`) a virtual host has routes that forward and match everything; the first by
+    precedence takes what comes. Of a TCP or UDP place one listener has all, the first in order.
+
+    Over TLS a connection belongs to one listener, by the name in its handshake: of all groups in order, the
     first whose listener or `tls` entry names it, else the first with a listener for every host. A name for which the
     listener has no `tls` entry is refused. Requests for what another listener owns, or for hosts whose entry asks for
     client certificates in another way, are misdirected (421); nothing falls through to another group.
@@ -156,3 +169,10 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
     hosts: tuple[str, ...] = ()
     """Keys of its virtual hosts."""
     tls: tuple[Termination, ...] = ()
+    proxy_protocol: ProxyProtocol | None = None
+    """Of the whole port, where several share it: the header comes before what tells them apart."""
+
+    @property
+    def place(self) -> int:
+        """Where it is bound, as one number (`pygateway.ir.protocols`); 0 = nowhere yet."""
+        return place(self.bind, self.protocol)

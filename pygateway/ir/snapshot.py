@@ -31,9 +31,12 @@ def _dangling(snapshot: Snapshot, sound: Snapshot) -> Iterator[str]:
         yield from _dangling_listeners(snapshot)
     if not (same_hosts and snapshot.clusters is sound.clusters):
         yield from _dangling_hosts(snapshot, sound)
-    for key in snapshot.clusters:
+    for key, cluster in snapshot.clusters.items():
         if key not in snapshot.endpoints:
             yield f"cluster {key} has no endpoints entry"
+        for certificate in () if cluster.tls is None else cluster.tls.keys():
+            if certificate not in snapshot.certificates:
+                yield f"cluster {key} names certificate {certificate}, which does not exist"
 
 
 def _dangling_listeners(snapshot: Snapshot) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The same counts under the names of APISIX, for dashboards and alerts that know them.
 
 What is not counted here is left out, not made up: latencies of the upstream and of the gateway alone, connections by
-reading, writing and waiting, etcd, shared dictionaries, streams and health checks. `route` is
+reading, writing and waiting, etcd, shared dictionaries, bytes of streams and health checks. `route` is
 `<namespace>_<object>_<rule>`, as APISIX has it with `prefer_name`; `service`, `consumer` and `node` are empty, which
 matches every choice of a dashboard. Requests that no route took are counted too, with an empty `route`.
 """
@@ -30,6 +30,7 @@ def exposition(report: Report, prefix: str) -> bytes:
     families = (
         _family(f"{prefix}http_status", "counter", "Requests by status.", _statuses(routes, report.matched)),
         _family(f"{prefix}http_latency", "histogram", "Milliseconds from request to answer.", _latencies(routes)),
+        _family(f"{prefix}stream_connection_total", "counter", "TCP and UDP by route.", _streams(report.totals)),
         _family(f"{prefix}bandwidth", "counter", "Bytes, heads included.", _bandwidths(routes)),
         _family(f"{prefix}http_requests_total", "gauge", "Requests since the start.", [("", {}, _requests(routes))]),
         _family(f"{prefix}nginx_http_current_connections", "gauge", "Connections.", _connections(report.totals)),
@@ -71,6 +72,14 @@ def _bandwidths(routes: Mapping[str, RouteCounters]) -> Iterator[Sample]:
     for route, one in routes.items():
         yield "", {"type": "ingress", "route": route, **_NOTHING}, one.bytes_in
         yield "", {"type": "egress", "route": route, **_NOTHING}, one.bytes_out
+
+
+def _streams(totals: Totals) -> Iterator[Sample]:
+    counts: dict[str, int] = {}
+    for one in totals.streams.values():
+        counts[one.route] = counts.get(one.route, 0) + one.active + sum(one.results.values())
+    for route, count in counts.items():
+        yield "", {"route": route}, count
 
 
 def _requests(routes: Mapping[str, RouteCounters]) -> int:

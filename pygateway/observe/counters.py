@@ -36,10 +36,27 @@ class ClusterCounters(msgspec.Struct, array_like=True):
     mirrored: dict[str, int] = {}
 
 
+class StreamCounters(msgspec.Struct, array_like=True):
+    """TCP connections, or UDP sessions, of one route on one listener. `active` is a gauge; `results` counts those that
+    are over by how they ended, `dropped` datagrams that went nowhere by the reason. Seconds and bytes are of those that
+    are over."""
+
+    route: str
+    listener: str
+    protocol: str
+    active: int
+    results: dict[str, int]
+    dropped: dict[str, int]
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+
+
 class WorkerCounters(msgspec.Struct, array_like=True):
     """Everything one worker has counted since it started. `limits` counts refusals by the name of the limit, `flags`
     answers made here by the access log's reason, `log_lost` access log lines that a stalled reader cost, `handshakes`
-    those of TLS by how they ended."""
+    those of TLS by how they ended, `calls` those of gRPC by the name of their status, `proxy_headers` those of the
+    PROXY protocol by version or why there was none."""
 
     slot: int
     generation: int
@@ -52,3 +69,6 @@ class WorkerCounters(msgspec.Struct, array_like=True):
     flags: dict[str, int]
     log_lost: int
     handshakes: dict[str, int] = {}
+    streams: list[StreamCounters] = []
+    calls: dict[str, int] = {}
+    proxy_headers: dict[str, int] = {}

@@ -37,6 +37,7 @@ class _Collector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _requests(self._report.totals)
         yield from _connections(self._report.totals)
+        yield from _streams(self._report.totals)
         yield from _upstreams(self._report.totals)
         yield from _configuration(self._report)
         yield from _processes(self._report)
@@ -73,7 +74,10 @@ def _requests(totals: Totals) -> Iterator[Metric]:
     )
     for flag, count in totals.flags.items():
         flags.add_metric([flag], count)
-    return iter((requests, durations, received, sent, flags))
+    calls = CounterMetricFamily("pygateway_grpc_calls", "gRPC calls by their status.", labels=["status"])
+    for status, count in totals.calls.items():
+        calls.add_metric([status], count)
+    return iter((requests, durations, received, sent, flags, calls))
 
 
 def _connections(totals: Totals) -> Iterator[Metric]:
@@ -91,9 +95,42 @@ def _connections(totals: Totals) -> Iterator[Metric]:
     for result, count in totals.handshakes.items():
         handshakes.add_metric([result], count)
     yield handshakes
+    headers = CounterMetricFamily(
+        "pygateway_proxy_protocol_headers", "Headers of the PROXY protocol, by version or why there was none.",
+        labels=["result"],
+    )  # fmt: skip
+    for result, count in totals.proxy_headers.items():
+        headers.add_metric([result], count)
+    yield headers
     yield CounterMetricFamily(
         "pygateway_access_log_lost_lines", "Access log lines that a stalled reader cost.", totals.log_lost
     )
+
+
+def _streams(totals: Totals) -> Iterator[Metric]:
+    """TCP connections and UDP sessions that are passed on as they come."""
+    labels = ["route", "listener", "protocol"]
+    active = GaugeMetricFamily("pygateway_streams_active", "TCP connections and UDP sessions under way.", labels=labels)
+    ended = CounterMetricFamily(
+        "pygateway_streams", "TCP connections and UDP sessions, by how they ended.", labels=[*labels, "result"]
+    )
+    seconds = CounterMetricFamily("pygateway_stream_seconds", "How long those took that are over.", labels=labels)
+    received = CounterMetricFamily("pygateway_stream_received_bytes", "Bytes from clients of those.", labels=labels)
+    sent = CounterMetricFamily("pygateway_stream_sent_bytes", "Bytes to clients of those.", labels=labels)
+    dropped = CounterMetricFamily(
+        "pygateway_dropped_datagrams", "UDP datagrams that went nowhere.", labels=[*labels, "reason"]
+    )
+    for one in totals.streams.values():
+        key = [one.route, one.listener, one.protocol]
+        active.add_metric(key, one.active)
+        for result, count in one.results.items():
+            ended.add_metric([*key, result], count)
+        seconds.add_metric(key, one.seconds)
+        received.add_metric(key, one.bytes_in)
+        sent.add_metric(key, one.bytes_out)
+        for reason, count in one.dropped.items():
+            dropped.add_metric([*key, reason], count)
+    return iter((active, ended, seconds, received, sent, dropped))
 
 
 def _upstreams(totals: Totals) -> Iterator[Metric]:

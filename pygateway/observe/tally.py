@@ -3,7 +3,13 @@
 from collections.abc import Container
 from typing import Final
 
-from pygateway.observe.counters import BUCKETS_MS, ClusterCounters, RouteCounters, WorkerCounters
+from pygateway.observe.counters import (
+    BUCKETS_MS,
+    ClusterCounters,
+    RouteCounters,
+    StreamCounters,
+    WorkerCounters,
+)
 
 _BUCKETS: Final = len(BUCKETS_MS) + 1
 
@@ -22,6 +28,9 @@ class Totals:
         self.limits: dict[str, int] = {}
         self.flags: dict[str, int] = {}
         self.handshakes: dict[str, int] = {}
+        self.streams: dict[tuple[str, str], StreamCounters] = {}
+        self.calls: dict[str, int] = {}
+        self.proxy_headers: dict[str, int] = {}
 
     def add(self, one: WorkerCounters, *, living: bool) -> None:
         """Add what one worker counted."""
@@ -34,6 +43,10 @@ class Totals:
         _add_up(self.limits, one.limits)
         _add_up(self.flags, one.flags)
         _add_up(self.handshakes, one.handshakes)
+        for stream in one.streams:
+            self._add_stream(stream, living=living)
+        _add_up(self.calls, one.calls)
+        _add_up(self.proxy_headers, one.proxy_headers)
         if living:
             self.connections += one.connections
             self.apply_seconds = max(self.apply_seconds, one.apply_seconds)
@@ -46,9 +59,13 @@ class Totals:
             self.add_route(route)
         for cluster in other.clusters.values():
             self._add_cluster(cluster, living=False)
+        for stream in other.streams.values():
+            self._add_stream(stream, living=False)
         _add_up(self.limits, other.limits)
         _add_up(self.flags, other.flags)
         _add_up(self.handshakes, other.handshakes)
+        _add_up(self.calls, other.calls)
+        _add_up(self.proxy_headers, other.proxy_headers)
 
     def only(self, routes: Container[str], clusters: Container[str]) -> "Totals":
         """Without what is no longer configured. It is left out, not forgotten: a route that comes back counts on."""
@@ -68,6 +85,19 @@ class Totals:
         total.seconds += one.seconds
         total.bytes_in += one.bytes_in
         total.bytes_out += one.bytes_out
+
+    def _add_stream(self, one: StreamCounters, *, living: bool) -> None:
+        key = (one.route, one.listener)
+        total = self.streams.get(key)
+        if total is None:
+            total = self.streams[key] = StreamCounters(one.route, one.listener, one.protocol, 0, {}, {}, 0.0, 0, 0)
+        _add_up(total.results, one.results)
+        _add_up(total.dropped, one.dropped)
+        total.seconds += one.seconds
+        total.bytes_in += one.bytes_in
+        total.bytes_out += one.bytes_out
+        if living:
+            total.active += one.active
 
     def _add_cluster(self, one: ClusterCounters, *, living: bool) -> None:
         total = self.clusters.get(one.cluster)

@@ -8,10 +8,10 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from typing import TypeVar
 
 import msgspec
 
+from pygateway import ir
 from pygateway.observe.report import ClusterReport
 from pygateway.process.outcome import Outcome, Pipeline
 from pygateway.process.pipeline import READ_AGAIN, FaultLog, policy
@@ -23,11 +23,9 @@ from pygateway.sources.kubernetes import Client, KubernetesSource, Scope
 from pygateway.sources.source import SourceError, SourceFault
 from pygateway.translate import Translation, Translator
 from pygateway.translate.conditions import denied, holds
-from pygateway.translate.result import GatewayStatus, ListenerStatus, Status
+from pygateway.translate.result import GatewayStatus, ListenerSetStatus, ListenerStatus, Status
 
 log = logging.getLogger(__name__)
-
-_Programmed = TypeVar("_Programmed", GatewayStatus, ListenerStatus)
 
 
 class ClusterPipeline(Pipeline):
@@ -112,11 +110,12 @@ class ClusterPipeline(Pipeline):
 
 def identity(settings: Settings) -> Identity:
     """Who this replica is."""
+    streams = (*settings.stream_tcp, *settings.stream_tls, *settings.stream_udp)
     return Identity(
         namespace=settings.pod_namespace,
         pod=settings.pod_name,
         deployment=settings.deployment,
-        reserved=(settings.http, settings.https, settings.admin),
+        reserved=(settings.http, settings.https, settings.admin, *streams),
         lease=settings.lease,
         leader_election=settings.leader_election,
         controller_name=settings.controller_name,
@@ -134,27 +133,38 @@ def faults(translation: Translation) -> Iterator[SourceFault]:
 
 def with_unbound(translation: Translation, unbound: Mapping[int, str]) -> dict[Ref, Status]:
     """The statuses, where the listeners of some ports do not serve: those ports cannot be bound."""
+    names = {place: ir.place_name(place) for place in unbound}
     failed = {
-        listener.name: f"Port {listener.bind} of the pod cannot be bound: {unbound[listener.bind]}"
-        for listener in translation.snapshot.listeners.values()
-        if listener.bind in unbound
+        _owner(one.name): f"Port {names[one.place]} of the pod cannot be bound: {unbound[one.place]}"
+        for one in translation.snapshot.listeners.values()
+        if one.place in unbound
     }
     return {ref: _unbound(ref, status, failed) for ref, status in translation.statuses.items()}
 
 
-def _unbound(ref: Ref, status: Status, failed: Mapping[str, str]) -> Status:
-    if not isinstance(status, GatewayStatus):
+def _unbound(ref: Ref, status: Status, failed: Mapping[tuple[str, str], str]) -> Status:
+    if not isinstance(status, GatewayStatus | ListenerSetStatus):
         return status
+    whose = str(ref)
     listeners = [
-        _not_programmed(each, message) if (message := failed.get(f"{ref.namespace}/{ref.name}/{each.name}")) else each
+        _not_programmed(each, message) if (message := failed.get((whose, each.name))) else each
         for each in status.listeners
     ]
-    faulty = next((failed[key] for key in failed if key.startswith(f"{ref.namespace}/{ref.name}/")), "")
+    faulty = next((message for (owner, _), message in failed.items() if owner == whose), "")
     if not faulty:
         return status
-    return _not_programmed(msgspec.structs.replace(status, listeners=tuple(listeners)), faulty)
+    changed = msgspec.structs.replace(status, listeners=tuple(listeners))
+    conditions = denied(status.conditions, "Programmed", "Invalid", faulty, holds)
+    return msgspec.structs.replace(changed, conditions=conditions)
 
 
-def _not_programmed(status: _Programmed, message: str) -> _Programmed:
+def _owner(key: str) -> tuple[str, str]:
+    """The Gateway or ListenerSet that a listener of the IR stands in, and its name there."""
+    *path, name = key.split("/")
+    kind = "ListenerSet" if len(path) > 2 else "Gateway"  # see translate.listeners.Home.key
+    return f"{kind} {'/'.join(path[-2:])}", name
+
+
+def _not_programmed(status: ListenerStatus, message: str) -> ListenerStatus:
     conditions = denied(status.conditions, "Programmed", "Invalid", message, holds)
     return msgspec.structs.replace(status, conditions=conditions)

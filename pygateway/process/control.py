@@ -162,9 +162,9 @@ class Control:
     def _on_bound(self, ports: dict[int, str]) -> None:
         for port, fault in ports.items():
             if fault and self._bound.get(port) != fault:
-                log.error("cannot listen on port %d: %s", port, fault)
+                log.error("cannot listen on port %s: %s", ir.place_name(port), fault)
             elif not fault and self._bound.get(port):
-                log.info("listening on port %d now", port)
+                log.info("listening on port %s now", ir.place_name(port))
         self._bound = ports
         if any(ports.values()) and self._retry is None:
             self._retry = self._loop.call_later(BIND_AGAIN, self._send_ports)
@@ -182,20 +182,20 @@ class Control:
             return
         for port in sorted(set(binds(self.outcome.snapshot))):
             if (fault := self._bound.get(port, "not yet")) != "":
-                yield f"port {port} is not bound: {fault}"
+                yield f"port {ir.place_name(port)} is not bound: {fault}"
         yield from self.fleet.complaints()
 
     def _tell_ready(self) -> None:
         """Say once that everything stands."""
         if not self._been_ready and not any(self.complaints()):
             self._been_ready = True
-            ports = ", ".join(str(port) for port in sorted(set(binds(self.outcome.snapshot))))
+            ports = ", ".join(ir.place_name(port) for port in sorted(set(binds(self.outcome.snapshot))))
             log.info("ready: %d workers serve port %s", self.fleet.states()["ready"], ports)
 
 
 def binds(snapshot: ir.Snapshot) -> Iterator[int]:
-    """The TCP ports that the listeners of a snapshot need."""
-    return (listener.bind for listener in snapshot.listeners.values() if listener.bind and listener.protocol != "udp")
+    """The places (`pygateway.ir.protocols`) where the listeners of a snapshot are bound."""
+    return (listener.place for listener in snapshot.listeners.values() if listener.place)
 
 
 def summary(snapshot: ir.Snapshot) -> str:

@@ -76,7 +76,8 @@ class Drain(msgspec.Struct, tag="drain"):
 
 
 class Ports(msgspec.Struct, tag="ports"):
-    """From control: all the TCP ports that shall be bound; those not named are given up."""
+    """From control: all the places (TCP ports, and UDP ports as `pygateway.ir.protocols` numbers them) that shall be
+    bound; those not named are given up. Every `port` of these messages is one."""
 
     ports: list[int]
 

@@ -10,7 +10,7 @@ from pygateway.settings import Settings
 from pygateway.sources.files import FileSource
 from pygateway.sources.source import SourceError, SourceFault
 from pygateway.translate import Policy, Translation, Translator
-from pygateway.translate.result import ClusterPolicy
+from pygateway.translate.result import ClusterPolicy, ProxiedPolicy
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,15 @@ def policy(settings: Settings) -> Policy:
         https_port=settings.https,
         ingress_class=settings.ingress_class,
         default_certificate=settings.default_certificate,
+        proxied=ProxiedPolicy(
+            required=settings.proxy_protocol == "on",
+            senders=settings.proxy_protocol_senders,
+            http_port=settings.proxy_http,
+            https_port=settings.proxy_https,
+        ),
+        stream_tcp=settings.stream_tcp,
+        stream_tls=settings.stream_tls,
+        stream_udp=settings.stream_udp,
         cluster=_cluster_policy(settings) if settings.kubernetes else None,
         # With Roles alone nobody may read classes, or make one: the name says that it is ours.
         gateway_class=settings.gateway_class if settings.watch_namespaces else "",

@@ -11,11 +11,13 @@ from multidict import MultiMapping
 from pygateway import ir
 from pygateway.ir.paths import PathError, canonical
 from pygateway.routing.explain import Explanation, explain
+from pygateway.routing.spec import stream
+from pygateway.routing.streamexplain import KINDS, explain_stream
 from pygateway.routing.view import RequestView
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PORT: Final = re.compile(r":[0-9]*$")
-_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "tls": 443}
 
 
 class QuestionError(ValueError):
@@ -29,7 +31,9 @@ def ask(snapshot: ir.Snapshot, query: MultiMapping[str]) -> Explanation:
         url = urlsplit(query.get("url", ""))
         port = url.port or _PORTS[url.scheme]
     except (KeyError, ValueError) as error:
-        raise QuestionError("url must be whole: http://shop.example/cart?page=1") from error
+        raise QuestionError("url must be whole: http://shop.example/cart?page=1, or tcp://:5432") from error
+    if url.scheme in KINDS:
+        return _ask_stream(snapshot, url.scheme, (url.hostname or "", port), query.get("gateway", ""))
     host, lines = url.netloc.rpartition("@")[2], []
     for field in query.getall("h", []):
         name, colon, value = field.partition(":")
@@ -47,14 +51,32 @@ def ask(snapshot: ir.Snapshot, query: MultiMapping[str]) -> Explanation:
     view = RequestView(query.get("method", "GET"), name, path, url.query, query.get("from", ""), lines)
     listeners = list(snapshot.listeners.values())
     places = _places(listeners, port, query.get("gateway", ""))
-    answers = [explain(listeners, snapshot.hosts, bind, view) for bind in places]
+    answers = [
+        explain_stream(listeners, snapshot.hosts, bind, name if url.scheme == "https" else "")
+        if stream(listeners, snapshot.hosts, bind, name if url.scheme == "https" else "")
+        else explain(listeners, snapshot.hosts, bind, view)
+        for bind in places
+    ]
     taken = [answer for answer in answers if answer.winner is not None]
     return _with_others(taken) if taken else answers[0]
 
 
-def _places(listeners: list[ir.Listener], port: int, gateway: str) -> list[int]:
+def _ask_stream(snapshot: ir.Snapshot, scheme: str, target: tuple[str, int], gateway: str) -> Explanation:
+    """The same of a connection or a datagram: tcp://:5432, udp://:53, tls://db.example:443."""
+    host, port = target
+    listeners = list(snapshot.listeners.values())
+    places = _places(listeners, port, gateway, udp=scheme == "udp")
+    name = host.lower() if scheme == "tls" else ""
+    where = [ir.UDP_PLACES + bind if scheme == "udp" else bind for bind in places]
+    answers = [explain_stream(listeners, snapshot.hosts, place, name) for place in where]
+    taken = [answer for answer in answers if answer.winner is not None]
+    return _with_others(taken) if taken else answers[0]
+
+
+def _places(listeners: list[ir.Listener], port: int, gateway: str, *, udp: bool = False) -> list[int]:
     """Where a port of a URL is bound: it may be one that listeners declare, or already the bound one. In a cluster
     each Gateway has the port at an address, and a place, of its own."""
+    listeners = [listener for listener in listeners if (listener.protocol == ir.UDP) == udp]
     groups = {listener.group for listener in listeners}
     if gateway and gateway not in groups:
         raise QuestionError(f"no Gateway {gateway}; there are: {', '.join(sorted(groups))}")

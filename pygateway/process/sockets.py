@@ -15,6 +15,8 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from pygateway.ir.protocols import UDP_PLACES
+
 SO_ATTACH_FILTER: Final = 26
 SO_DETACH_FILTER: Final = 27
 """Linux; Python has no names for them. A filter needs no privilege, and is the socket's, whoever holds it."""
@@ -35,7 +37,9 @@ NO_SYN: Final = ctypes.create_string_buffer(
 
 
 class Sockets:
-    """All sockets of the gateway's listeners. `errors` says of a wanted port why it is not bound."""
+    """All sockets of the gateway's listeners. A port is a place (`pygateway.ir.protocols`): those of UDP have bound
+    sockets, and the kernel gives each client to one of them as long as their number does not change. `errors` says of
+    a wanted port why it is not bound."""
 
     def __init__(self, addresses: Sequence[str], slots: int, backlog: int) -> None:
         self._addresses = addresses
@@ -68,6 +72,8 @@ class Sockets:
     def deafen(self, port: int) -> None:
         """Let no further connection begin on a port. Where the kernel will not, those that begin before it is closed
         are reset then."""
+        if port >= UDP_PLACES:
+            return
         program = struct.pack("HP", len(NO_SYN) // 8, ctypes.addressof(NO_SYN))
         for sock in self._each(port):
             with contextlib.suppress(OSError):
@@ -75,6 +81,8 @@ class Sockets:
 
     def hear(self, port: int) -> None:
         """Listen again on a port that may have been deafened."""
+        if port >= UDP_PLACES:
+            return
         for sock in self._each(port):
             with contextlib.suppress(OSError):  # it was not
                 sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
@@ -124,18 +132,21 @@ def passed_over(address: str, error: OSError) -> bool:
 
 
 def listen(address: str, port: int, backlog: int, *, share: bool) -> socket.socket:
-    """A bound socket, which listens when `backlog` is not 0. IPv6 sockets take no IPv4. OSError as the kernel says."""
+    """A bound socket, which listens when `backlog` is not 0 (UDP never does). IPv6 sockets take no IPv4. OSError as the
+    kernel says."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    udp = port >= UDP_PLACES
+    sock = socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if not udp:  # there it would let two programs share a port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if share:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((address, port))
-        if backlog:
+        sock.bind((address, port % UDP_PLACES))
+        if backlog and not udp:
             sock.listen(backlog)
     except OSError:
         sock.close()

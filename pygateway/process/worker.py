@@ -81,7 +81,7 @@ class Queues:
             if listener is None:
                 self._binds.pop(key, None)
             else:
-                self._binds[key] = listener.bind
+                self._binds[key] = listener.place
         for port in set(self._binds.values()) - self._open:
             for sockets in self._held.get(port, {}).values():
                 self._serve(port, sockets)

@@ -1,7 +1,7 @@
 """What a status shall be, given what it is. Pure: our part is changed, everything else stays as it was.
 
-Lists that several controllers share are `status.parents` of routes (entries are known by their controllerName) and
-conditions (by their type).
+Lists that several controllers share are `status.parents` of routes and `status.ancestors` of policies (entries are
+known by their controllerName), and conditions (by their type).
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,9 @@ from pygateway.translate.result import (
     Condition,
     GatewayStatus,
     IngressStatus,
+    ListenerSetStatus,
     ListenerStatus,
+    PolicyStatus,
     RouteStatus,
     Status,
 )
@@ -22,10 +24,20 @@ from pygateway.translate.result import (
 Json = dict[str, Any]
 
 _OURS: Final = frozenset(
-    ("Accepted", "Programmed", "ResolvedRefs", "PartiallyInvalid", "Conflicted", "ResourcesAvailable")
+    (
+        "Accepted",
+        "Programmed",
+        "ResolvedRefs",
+        "PartiallyInvalid",
+        "Conflicted",
+        "ResourcesAvailable",
+        "InsecureFrontendValidationMode",
+    )
 )
 """Types of conditions that we write somewhere. Where they are not wanted (any more) they go; others' stay."""
 _TIME: Final = "lastTransitionTime"
+_MOST: Final = {"parentRef": 32, "ancestorRef": 16}
+"""More entries the API server does not take; of ours those that come late are left out."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -39,26 +51,34 @@ class Facts(msgspec.Struct, frozen=True):
 def changes(wanted: Status, current: Json, facts: Facts) -> Json:
     """The fields of the status that differ, whole, as a merge patch takes them; empty when all is right."""
     if isinstance(wanted, RouteStatus):
-        made: Json = {"parents": _parents(wanted, _list(current, "parents"), facts)}
+        parents = [(_plain(one.parent_ref), _plain(one), one.conditions) for one in wanted.parents]
+        made: Json = {"parents": _shared(parents, "parentRef", _list(current, "parents"), facts)}
+    elif isinstance(wanted, PolicyStatus):
+        ancestors = [(_plain(one.ancestor_ref), _plain(one), one.conditions) for one in wanted.ancestors]
+        made = {"ancestors": _shared(ancestors, "ancestorRef", _list(current, "ancestors"), facts)}
     elif isinstance(wanted, IngressStatus):
         return _balanced([_address(one) for one in _plain(wanted.load_balancer.ingress)], current)
     else:
         made = _plain(wanted)
         made["conditions"] = _conditions(wanted.conditions, _list(current, "conditions"), facts.now)
-    if isinstance(wanted, GatewayStatus):
+    if isinstance(wanted, GatewayStatus | ListenerSetStatus):
         made["listeners"] = _listeners(wanted.listeners, _list(current, "listeners"), facts.now)
-    return {field: value for field, value in made.items() if value != (current.get(field) or [])}
+    # What is empty or 0 need not be there.
+    return {field: one for field, one in made.items() if (one or current.get(field)) and one != current.get(field)}
 
 
 def withdrawn(said: Status, current: Json, facts: Facts) -> Json:
     """What is to change when the object is no longer ours: of what it has, that goes which is exactly as we `said`."""
-    if isinstance(said, RouteStatus):
-        return changes(RouteStatus(()), current, facts)
+    if isinstance(said, RouteStatus | PolicyStatus):
+        return changes(type(said)(()), current, facts)
     if isinstance(said, IngressStatus):
         ours = [_address(one) for one in _plain(said.load_balancer.ingress)]
         return _balanced([one for one in _ingress(current) if _address(one) not in ours], current)
     left: Json = {}
     for field, value in _plain(said).items():
+        if isinstance(value, int):
+            left.update({field: None} if value and current.get(field) == value else {})
+            continue
         there = _list(current, field)
         kept = [one for one in there if _timeless(one) not in value]
         if kept != there:
@@ -119,20 +139,25 @@ def _listeners(wanted: tuple[ListenerStatus, ...], current: list[Any], now: str)
     ]
 
 
-def _parents(wanted: RouteStatus, current: list[Any], facts: Facts) -> list[Any]:
-    """Our entries in their places, new ones at the end; those for parents that are no longer named go."""
-    left = {_key(_plain(one.parent_ref), facts): one for one in wanted.parents}
+_Entry = tuple[Json, Json, tuple[Condition, ...]]
+"""What an entry is about, all of it, and its conditions."""
+
+
+def _shared(wanted: Iterable[_Entry], ref: str, current: list[Any], facts: Facts) -> list[Any]:
+    """Our entries in their places, new ones at the end; those for parents that are no longer named go. `ref` is the
+    field that says what an entry is about."""
+    left = {_key(about, facts): (one, conditions) for about, one, conditions in wanted}
     merged: list[Any] = []
     for entry in current:
         if not isinstance(entry, dict) or entry.get("controllerName") != facts.controller:
             merged.append(entry)
             continue
-        ours = left.pop(_key(entry.get("parentRef"), facts), None)
+        ours = left.pop(_key(entry.get(ref), facts), None)
         if ours is not None:
-            conditions = _conditions(ours.conditions, _list(entry, "conditions"), facts.now)
-            merged.append({**_plain(ours), "conditions": conditions})
-    added = [{**_plain(one), "conditions": _conditions(one.conditions, [], facts.now)} for one in left.values()]
-    return [*merged, *added]
+            conditions = _conditions(ours[1], _list(entry, "conditions"), facts.now)
+            merged.append({**ours[0], "conditions": conditions})
+    added = [{**one, "conditions": _conditions(conditions, [], facts.now)} for one, conditions in left.values()]
+    return [*merged, *added[: max(_MOST[ref] - len(merged), 0)]]
 
 
 def _key(ref: Any, facts: Facts) -> tuple[object, ...]:

@@ -21,7 +21,7 @@ from pygateway.publish.merge import Facts, Json, changes, withdrawn
 from pygateway.publish.pen import Pen, Result
 from pygateway.publish.work import Backoff, Work
 from pygateway.resources.meta import Ref
-from pygateway.translate.result import GatewayClassStatus, GatewayStatus, Status
+from pygateway.translate.result import GatewayClassStatus, GatewayStatus, ListenerSetStatus, Status
 
 HANDS: Final = 8
 """Writes in flight. One takes 5 to 50 ms, so these keep up with the rate."""
@@ -30,6 +30,8 @@ _REFUSED: Final = (1.0, 300.0)
 """Thousands of objects whose status nobody may write, or that have none, should cost little."""
 _LOOK_AGAIN: Final = 10.0
 """Seconds until a look at an object whose newer version the watch has not brought."""
+
+_FIRST: Final = GatewayStatus | ListenerSetStatus | GatewayClassStatus
 
 OnWritten = Callable[[Ref, Status], None]
 
@@ -129,10 +131,10 @@ class StatusWriter:
             self._running = False
 
     def _look_at(self, refs: Collection[Ref]) -> None:
-        """Gateways and their classes first: they are few, and much waits for them."""
+        """Gateways, their sets and classes first: they are few, and much waits for them."""
         for first in (True, False):
             for ref in refs:
-                if isinstance(self._wanted.get(ref), GatewayStatus | GatewayClassStatus) == first:
+                if isinstance(self._wanted.get(ref), _FIRST) == first:
                     self._work.add(ref)
 
     async def _attend(self, ref: Ref) -> None:

@@ -154,3 +154,14 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Secret({self.metadata.namespace}/{self.metadata.name}, data=<hidden>)"
+
+
+class ConfigMapData(msgspec.Struct, frozen=True, rename={"ca_crt": "ca.crt"}):
+    """All that is read of a ConfigMap; other keys, which may be large, are not kept."""
+
+    ca_crt: str = ""
+
+
+class ConfigMap(msgspec.Struct, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    data: ConfigMapData = ConfigMapData()

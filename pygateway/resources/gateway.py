@@ -51,7 +51,7 @@ class LabelSelector(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RouteNamespaces(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """`from_`: Same (the Gateway's namespace), All or Selector."""
+    """`from_`: Same (that of the object the listener stands in), All or Selector."""
 
     from_: str = "Same"
     selector: LabelSelector | None = None
@@ -112,13 +112,65 @@ class GatewayInfrastructure(msgspec.Struct, frozen=True, rename="camel"):
     parameters_ref: LocalParametersReference | None = None
 
 
+class ListenerNamespaces(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """Whose ListenerSets are let in. `from_`: None, Same (the Gateway's namespace), All or Selector."""
+
+    from_: str = "None"
+    selector: LabelSelector | None = None
+
+
+class AllowedListeners(msgspec.Struct, frozen=True):
+    namespaces: ListenerNamespaces = ListenerNamespaces()
+
+
+class ObjectReference(msgspec.Struct, frozen=True, kw_only=True):
+    """`namespace` None: that of the object that refers."""
+
+    group: str
+    kind: str
+    name: str
+    namespace: str | None = None
+
+
+class FrontendTLSValidation(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"ca_certificate_refs": "caCertificateRefs"}
+):
+    """`mode`: AllowValidOnly or AllowInsecureFallback."""
+
+    ca_certificate_refs: tuple[ObjectReference, ...]
+    mode: str = "AllowValidOnly"
+
+
+class TLSConfig(msgspec.Struct, frozen=True):
+    """Without `validation` certificates of clients are not asked for."""
+
+    validation: FrontendTLSValidation | None = None
+
+
+class TLSPortConfig(msgspec.Struct, frozen=True):
+    port: int
+    tls: TLSConfig
+
+
+class FrontendTLSConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """`default` is for all HTTPS listeners but those on a port that `per_port` has."""
+
+    default: TLSConfig
+    per_port: tuple[TLSPortConfig, ...] = ()
+
+
+class GatewayTLSConfig(msgspec.Struct, frozen=True):
+    frontend: FrontendTLSConfig | None = None
+    backend: dict[str, Any] | None = None
+
+
 class GatewaySpec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     gateway_class_name: str
     listeners: tuple[Listener, ...]
     addresses: tuple[GatewayAddress, ...] = ()
     infrastructure: GatewayInfrastructure | None = None
-    allowed_listeners: dict[str, Any] | None = None
-    tls: dict[str, Any] | None = None
+    allowed_listeners: AllowedListeners = AllowedListeners()
+    tls: GatewayTLSConfig = GatewayTLSConfig()
     default_scope: str = ""
 
 

@@ -1,4 +1,5 @@
-"""GatewayParameters (`pygateway.dev/v1alpha1`): how the Service of a Gateway, or of all Gateways of a class, is made.
+"""GatewayParameters (`pygateway.dev/v1alpha1`): how the Service of a Gateway, or of all Gateways of a class, is made,
+and whether connections to it begin with a header of the PROXY protocol.
 
 A GatewayClass names one in `spec.parametersRef`, a Gateway in `spec.infrastructure.parametersRef`; what the Gateway's
 says comes first, field by field.
@@ -30,8 +31,19 @@ class ServiceParameters(msgspec.Struct, frozen=True, rename="camel", kw_only=Tru
     annotations: dict[str, str] = {}
 
 
-class GatewayParametersSpec(msgspec.Struct, frozen=True):
+class ProxyProtocolParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """`mode` is Required or Disabled. `senders`: CIDRs whose headers are believed; empty: everybody's. `ports` of the
+    listeners that it is about; empty: all."""
+
+    mode: str = "Required"
+    senders: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+
+
+class GatewayParametersSpec(msgspec.Struct, frozen=True, rename="camel"):
     service: ServiceParameters = ServiceParameters()
+    proxy_protocol: ProxyProtocolParameters | None = None
+    """None: as the class says, at last Disabled."""
 
 
 class GatewayParameters(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""HTTPRoute, `gateway.networking.k8s.io` v1 and v1beta1 (the same fields). GRPCRoute and the L4 routes follow here.
+"""HTTPRoute, `gateway.networking.k8s.io` v1 and v1beta1 (the same fields). GRPCRoute: `grpcroutes`; L4: `streamroutes`.
 
 What the CRD requires is required here, its defaults are the defaults here. A value that is not one of an enumeration
 decodes: translation refuses it where it stands. Fields that are not supported yet are `dict[str, Any]`: only their

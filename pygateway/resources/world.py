@@ -15,13 +15,18 @@ from pygateway.resources.apisix import (
     ApisixTls,
     ApisixUpstream,
 )
-from pygateway.resources.core import EndpointSlice, Namespace, Node, Secret, Service
+from pygateway.resources.core import ConfigMap, EndpointSlice, Namespace, Node, Secret, Service
 from pygateway.resources.gateway import GROUP, VERSIONS, Gateway, GatewayClass, ReferenceGrant
+from pygateway.resources.grpcroute import GRPCRoute
 from pygateway.resources.ingress import Ingress, IngressClass
+from pygateway.resources.listenersets import ListenerSet
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.parameters import GROUP as OWN_GROUP
 from pygateway.resources.parameters import GatewayParameters
+from pygateway.resources.policies import BackendTLSPolicy
 from pygateway.resources.routes import HTTPRoute
+from pygateway.resources.streamroutes import TLS_VERSIONS, TCPRoute, TLSRoute, UDPRoute
+from pygateway.resources.streamroutes import VERSIONS as STREAM_VERSIONS
 
 
 class KindInfo(msgspec.Struct, frozen=True):
@@ -57,10 +62,17 @@ KINDS: Final = (
     KindInfo("", ("v1",), "Namespace", "namespaces", Namespace, False, "namespaces"),
     KindInfo("", ("v1",), "Node", "nodes", Node, False, "nodes"),
     KindInfo("", ("v1",), "Secret", "secrets", Secret, True, "secrets", _NOT_OURS),
+    KindInfo("", ("v1",), "ConfigMap", "configmaps", ConfigMap, True, "config_maps"),
     KindInfo(GROUP, VERSIONS, "GatewayClass", "gatewayclasses", GatewayClass, False, "gateway_classes"),
     KindInfo(GROUP, VERSIONS, "Gateway", "gateways", Gateway, True, "gateways"),
+    KindInfo(GROUP, ("v1",), "ListenerSet", "listenersets", ListenerSet, True, "listener_sets"),
     KindInfo(GROUP, VERSIONS, "HTTPRoute", "httproutes", HTTPRoute, True, "http_routes"),
+    KindInfo(GROUP, ("v1",), "GRPCRoute", "grpcroutes", GRPCRoute, True, "grpc_routes"),
+    KindInfo(GROUP, TLS_VERSIONS, "TLSRoute", "tlsroutes", TLSRoute, True, "tls_routes"),
+    KindInfo(GROUP, STREAM_VERSIONS, "TCPRoute", "tcproutes", TCPRoute, True, "tcp_routes"),
+    KindInfo(GROUP, STREAM_VERSIONS, "UDPRoute", "udproutes", UDPRoute, True, "udp_routes"),
     KindInfo(GROUP, VERSIONS, "ReferenceGrant", "referencegrants", ReferenceGrant, True, "reference_grants"),
+    KindInfo(GROUP, ("v1",), "BackendTLSPolicy", "backendtlspolicies", BackendTLSPolicy, True, "backend_tls_policies"),
     KindInfo("networking.k8s.io", ("v1",), "Ingress", "ingresses", Ingress, True, "ingresses"),
     KindInfo("networking.k8s.io", ("v1",), "IngressClass", "ingressclasses", IngressClass, False, "ingress_classes"),
     KindInfo(_APISIX, _OLD, "ApisixRoute", "apisixroutes", ApisixRoute, True, "apisix_routes"),
@@ -113,10 +125,17 @@ class World(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     namespaces: Mapping[str, Namespace] = {}
     nodes: Mapping[str, Node] = {}
     secrets: Mapping[str, Secret] = {}
+    config_maps: Mapping[str, ConfigMap] = {}
     gateway_classes: Mapping[str, GatewayClass] = {}
     gateways: Mapping[str, Gateway] = {}
+    listener_sets: Mapping[str, ListenerSet] = {}
     http_routes: Mapping[str, HTTPRoute] = {}
+    grpc_routes: Mapping[str, GRPCRoute] = {}
+    tls_routes: Mapping[str, TLSRoute] = {}
+    tcp_routes: Mapping[str, TCPRoute] = {}
+    udp_routes: Mapping[str, UDPRoute] = {}
     reference_grants: Mapping[str, ReferenceGrant] = {}
+    backend_tls_policies: Mapping[str, BackendTLSPolicy] = {}
     ingresses: Mapping[str, Ingress] = {}
     ingress_classes: Mapping[str, IngressClass] = {}
     apisix_routes: Mapping[str, ApisixRoute] = {}

@@ -11,7 +11,8 @@ from pygateway.routing.spec import rank
 
 
 class RouteRow(msgspec.Struct, frozen=True):
-    """One route in words (`pygateway.routing.words`). `port` is the declared one, `bind` where it is served here."""
+    """One route in words (`pygateway.routing.words`); `path` is the protocol where there are no paths. `port` is the
+    declared one, `bind` where it is served here."""
 
     listener: str
     port: int
@@ -44,7 +45,7 @@ def _row(listener: ir.Listener, host: ir.VirtualHost, route: ir.Route) -> RouteR
         port=listener.port,
         bind=listener.bind,
         host=host.hostname or "*",
-        path=words.path(route.match.path),
+        path=listener.protocol if listener.protocol in ir.STREAMS else words.path(route.match.path),
         conditions=words.conditions(route.match),
         to=words.action(route.action),
         route=route.name,

@@ -262,9 +262,17 @@ def literal_directories(pattern: str) -> str:
     pattern = pattern.removeprefix("^")
     if "|" in pattern:
         return ""
-    end = 0
-    while end < len(pattern) and pattern[end] in _LITERAL:
-        end += 1
-    if end < len(pattern) and pattern[end] in _REPEATS:
-        end -= 1
-    return pattern[: pattern.rfind("/", 0, max(end, 0)) + 1]
+    text = ""
+    at = 0
+    while at < len(pattern):
+        if pattern[at] in _LITERAL:
+            text += pattern[at]
+            at += 1
+        elif pattern[at : at + 2] == "\\.":  # as in the names of gRPC services
+            text += "."
+            at += 2
+        else:
+            break
+    if at < len(pattern) and pattern[at] in _REPEATS:
+        text = text[:-1]
+    return text[: text.rfind("/") + 1]

@@ -30,6 +30,10 @@ _NUMBERS: Final = {
     ir.Op.LESS_EQUAL: "{} or less",
 }
 
+_CALLS: Final = "GRPCRoute"
+_PARTS: Final = ("service", "method")
+"""What the first places of a GRPCRoute's precedence count the characters of."""
+
 
 def shortened(text: str) -> str:
     """`text` in a length that fits a line, the end left out."""
@@ -129,10 +133,21 @@ def advantage(first: ir.Route, second: ir.Route) -> str:
         return f"the longer prefix comes first: {shortened(longer)} before {shortened(shorter or '/')}"
     for place in range(len(ours[2])):
         if ours[2][place] != theirs[2][place]:
+            if first.origin.kind == _CALLS and place < len(_PARTS):
+                return _of_calls(place, first, second)
             return _precedence(place, ours[2][place], theirs[2][place])
     if ours[3] != theirs[3]:
         return "the longer pattern comes first"
     return "it stands first in the configuration"
+
+
+def _of_calls(place: int, first: ir.Route, second: ir.Route) -> str:
+    """The places of a precedence that mean something else for GRPCRoutes (`pygateway.translate.grpcmatch`)."""
+    if second.origin.kind != _CALLS:
+        return f"a {_CALLS} comes before others whose path matches as well"
+    mine, other = -first.precedence[:2][place], -second.precedence[:2][place]
+    base = 1 if place == 0 else 0
+    return f"more characters of the {_PARTS[place]} come first: {mine - base} before {other - base}"
 
 
 def _precedence(place: int, mine: int | str, other: int | str) -> str:

@@ -55,10 +55,10 @@ def consulted(
 def owners(listeners: Sequence[ir.Listener], port: int, name: str, sni: str | None = None) -> list[ir.Listener]:
     """The listener of each group that owns requests for the host `name`, in the order of the groups. Over TLS it is the
     one that took the connection."""
-    if any(one.bind == port and one.protocol == "https" for one in listeners):
+    if any(one.bind == port and one.protocol in ir.OVER_TLS for one in listeners):
         taken = handshake(listeners, port, name if sni is None else sni)
-        return [] if taken is None else [taken[0]]
-    return _owners(listeners, port, name)
+        return [] if taken is None or taken[0].protocol != ir.HTTPS else [taken[0]]
+    return _owners([one for one in listeners if one.protocol == ir.HTTP], port, name)
 
 
 def _owners(listeners: Sequence[ir.Listener], port: int, name: str) -> list[ir.Listener]:
@@ -72,17 +72,59 @@ def _owners(listeners: Sequence[ir.Listener], port: int, name: str) -> list[ir.L
     return [listener for listener in chosen.values() if listener is not None]
 
 
-def handshake(listeners: Sequence[ir.Listener], port: int, name: str) -> tuple[ir.Listener, ir.Termination] | None:
+def stream(
+    listeners: Sequence[ir.Listener], hosts: Mapping[str, ir.VirtualHost], place: int, sni: str = ""
+) -> ir.Route | None:
+    """The route that takes what comes to a place (`pygateway.ir.protocols`) where there are no requests: connections,
+    datagrams, or TLS whose handshake names `sni`. None: nothing does, or there are requests."""
+    there = sorted((one for one in listeners if one.place == place), key=lambda one: (one.order, one.name))
+    if there and there[0].protocol in {ir.TCP, ir.UDP}:
+        return _stream_route(there[0], hosts, "")
+    over_tls = [one for one in there if one.protocol in ir.OVER_TLS]
+    taken = _taken(over_tls, place, sni, hosts)
+    if taken is None or taken.protocol not in ir.STREAMS:
+        return None
+    if taken.protocol == ir.TLS and _accepted(taken, _ending(taken, sni)) is None:
+        return None
+    return _stream_route(taken, hosts, sni)
+
+
+def _stream_route(listener: ir.Listener, hosts: Mapping[str, ir.VirtualHost], sni: str) -> ir.Route | None:
+    taking = [host for name, host in _by_hostname(listener, hosts).items() if takes(name, sni)]
+    host = max(taking, key=lambda one: specificity(one.hostname), default=None)
+    return None if host is None else min(host.routes, key=lambda route: route.precedence, default=None)
+
+
+def _taken(
+    over_tls: Sequence[ir.Listener], port: int, name: str, hosts: Mapping[str, ir.VirtualHost]
+) -> ir.Listener | None:
+    """Whose a TLS connection is: who names the host comes before who takes every host."""
+    owning = _owners(over_tls, port, name)
+    for listener in owning:
+        if listener.hostname not in {"", "*"} or any(one not in {"", "*"} for one in _named(listener, name, hosts)):
+            return listener
+    return owning[0] if owning else None
+
+
+def _named(listener: ir.Listener, name: str, hosts: Mapping[str, ir.VirtualHost]) -> list[str]:
+    """The pattern by which the listener takes the name: that of a virtual host where there are no requests, else of
+    how TLS ends."""
+    if listener.protocol in ir.STREAMS:
+        there = list(_by_hostname(listener, hosts))
+    else:
+        there = [one.hostname for one in listener.tls]
+    taking = [one for one in there if takes(one, name)]
+    return [max(taking, key=specificity)] if taking else []
+
+
+def handshake(
+    listeners: Sequence[ir.Listener], port: int, name: str, hosts: Mapping[str, ir.VirtualHost] | None = None
+) -> tuple[ir.Listener, ir.Termination] | None:
     """The listener that a TLS connection belongs to, by the name in its handshake ("": none), and how TLS ends there;
-    None: the client is refused. Who names the host comes before who takes every host."""
-    over_tls = [one for one in listeners if one.protocol == "https"]
-    rest: tuple[ir.Listener, ir.Termination | None] | None = None
-    for listener in _owners(over_tls, port, name):
-        ending = _ending(listener, name)
-        if listener.hostname not in {"", "*"} or (ending is not None and ending.hostname not in {"", "*"}):
-            return _accepted(listener, ending)
-        rest = rest or (listener, ending)
-    return None if rest is None else _accepted(*rest)
+    None: the client is refused, or its TLS is passed on. `hosts` matter where there are no requests."""
+    over_tls = [one for one in listeners if one.protocol in ir.OVER_TLS]
+    taken = _taken(over_tls, port, name, hosts or {})
+    return None if taken is None else _accepted(taken, _ending(taken, name))
 
 
 def misdirected(listeners: Sequence[ir.Listener], port: int, name: str, host: str) -> bool:
@@ -91,7 +133,7 @@ def misdirected(listeners: Sequence[ir.Listener], port: int, name: str, host: st
     taken = handshake(listeners, port, name)
     if taken is None:
         return True
-    group = [one for one in listeners if one.group == taken[0].group and one.protocol == "https"]
+    group = [one for one in listeners if one.group == taken[0].group and one.protocol in ir.OVER_TLS]
     own = _owners(group, port, host)
     if own != [taken[0]]:
         return True

@@ -44,6 +44,7 @@ _NOT_READ: Final = {
             "spec.trafficDistribution",
         }
     ),
+    "ConfigMap": frozenset({"binaryData", "immutable"}),
     "EndpointSlice": frozenset(
         {
             "endpoints.deprecatedTopology",
@@ -81,7 +82,8 @@ def unusable(group: str, kind: str) -> str | None:
 
 def not_read(kind: str, field: str) -> bool:
     """Is `field` ("spec.selector", list indexes left out) a field of the API that our struct leaves out?"""
-    return field in _NOT_READ_META or field in _NOT_READ.get(kind, ())
+    own = field in _NOT_READ.get(kind, ()) or (kind == "ConfigMap" and field.startswith("data."))
+    return own or field in _NOT_READ_META
 
 
 def split_version(api_version: str) -> tuple[str, str]:

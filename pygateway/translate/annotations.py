@@ -1,8 +1,9 @@
 """Annotations of Ingress objects that other controllers act on: what is to be said about each, and which of them
 guard a path so that it must not be served without them.
 
-Honoured are `k8s.apisix.apache.org/enable-websocket` and `ssl-redirect`. One more that is to be becomes an entry in a
-table of small functions here; until then every annotation that would change behaviour is named.
+Honoured are `k8s.apisix.apache.org/enable-websocket`, `ssl-redirect`, and those of `ingressbackend`. One more that
+is to be becomes an entry in a table of small functions here; until then every annotation that would change behaviour is
+named.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from pygateway.translate.ingressbackend import HANDLED
 from pygateway.translate.result import Problem
 
 NGINX: Final = "nginx.ingress.kubernetes.io/"
@@ -36,9 +38,6 @@ _APISIX_GUARDS: Final = _names(
 _NGINX_GUARD_PREFIXES: Final = ("auth-", "proxy-ssl-", "global-rate-limit")
 _APISIX_GUARD_PREFIXES: Final = ("auth-",)
 
-_TLS_PROTOCOLS: Final = frozenset(("https", "grpcs"))
-_PROTOCOL: Final = frozenset((NGINX + "backend-protocol", APISIX + "upstream-scheme"))
-
 # Tuning of buffers and logs of nginx, and what a streaming proxy does anyway.
 _NO_EFFECT: Final = _names(
     "proxy-buffering proxy-request-buffering proxy-buffer-size proxy-buffers-number proxy-busy-buffers-size "
@@ -55,7 +54,7 @@ _SWITCHES: Final = _names(
 )
 
 
-_HONOURED: Final = frozenset((NGINX + "ssl-redirect", APISIX + "enable-websocket"))
+_HONOURED: Final = HANDLED | {NGINX + "ssl-redirect", APISIX + "enable-websocket"}
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -98,10 +97,7 @@ def _named(annotations: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
         value = annotations[name].strip().lower()
         if name in _HONOURED:
             continue
-        if name in _PROTOCOL:
-            if value not in {"http", ""}:
-                yield name, value in _TLS_PROTOCOLS
-        elif name.startswith(NGINX):
+        if name.startswith(NGINX):
             key = name.removeprefix(NGINX)
             if not _idle(key, value):
                 yield name, key in _NGINX_GUARDS or key.startswith(_NGINX_GUARD_PREFIXES)

@@ -29,7 +29,7 @@ def shares(rule: HTTPRule, namespace: str, at: str, looks: Looks) -> Shares:
     backends: list[ir.Backend] = []
     for index, backend in enumerate(rule.backends):
         where = f"{at}.backends[{index}]"
-        cluster = _fault(backend, where) or _cluster(backend, namespace, where, looks)
+        cluster = backend_fault(backend, where) or _cluster(backend, namespace, where, looks)
         if isinstance(cluster, Problem):
             faults.append(cluster)
             cluster = ""
@@ -67,7 +67,7 @@ def _weight(weight: int | None, at: str) -> Iterator[Problem]:
         yield Problem("InvalidSpec", f"weight {weight} is not between 0 and {_LARGEST}", at)
 
 
-def _fault(backend: RouteBackend, at: str) -> Problem | None:
+def backend_fault(backend: RouteBackend, at: str) -> Problem | None:
     """Why this backend cannot be used whatever Services there are."""
     if not backend.service_name:
         return Problem("InvalidSpec", "a backend needs the name of a Service", f"{at}.serviceName")

@@ -14,8 +14,10 @@ import msgspec
 from pygateway import ir
 from pygateway.resources.apisix import ApisixRoute, Authentication, HTTPRule, Plugin, RouteTimeout
 from pygateway.resources.meta import ObjectMeta
+from pygateway.translate import grpcweb
 from pygateway.translate.apisixbackends import Shares, shares
 from pygateway.translate.apisixmatch import Claim, claim
+from pygateway.translate.apisixstream import StreamPorts, stream_rules
 from pygateway.translate.durations import seconds
 from pygateway.translate.exprs import predicate
 from pygateway.translate.ingressclass import foreign as foreign_class
@@ -23,11 +25,13 @@ from pygateway.translate.placed import UNRESOLVED, Looks, Placed, Routes
 from pygateway.translate.result import Problem
 
 _LARGEST: Final = 2**53  # what every JSON reader keeps exactly
+_NO_PORTS: Final = StreamPorts()
 _SILENCE: Final = 60.0  # seconds; APISIX's default for send and read
 
 
-def apisix_routes(route: ApisixRoute, looks: Looks, accepted: Set[str]) -> Routes:
-    """All rules of the object, each on its own. `accepted` are the names of classes that are ours without an object."""
+def apisix_routes(route: ApisixRoute, looks: Looks, accepted: Set[str], ports: StreamPorts = _NO_PORTS) -> Routes:
+    """All rules of the object, each on its own. `accepted` are the names of classes that are ours without an object,
+    `ports` those that are open for stream rules."""
     name = route.spec.ingress_class_name
     foreign = foreign_class(name, "spec.ingressClassName", looks.ingress_classes(), accepted) if name else None
     if foreign is not None:
@@ -41,11 +45,11 @@ def apisix_routes(route: ApisixRoute, looks: Looks, accepted: Set[str]) -> Route
         result = _rule(one, shares(rule, route.metadata.namespace, one.at, looks))
         placed += result.placed
         problems += result.problems
-    for index, stream in enumerate(route.spec.stream):
-        problems.append(_unsupported(f"stream rule {stream.name}", f"spec.stream[{index}]"))
+    streamed, faults = stream_rules(route, looks, ports)
+    problems += faults
     if not route.spec.http and not route.spec.stream:
         problems.append(Problem("InvalidSpec", "the route has no rules", "spec.http"))
-    return Routes(tuple(placed), tuple(problems))
+    return Routes(tuple(placed), tuple(problems), streamed=streamed)
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -67,6 +71,10 @@ def _rule(one: _Rule, shares: Shares) -> Routes:
     wanted = claim(one.rule.match, f"{one.at}.match")
     if not isinstance(wanted, Claim):
         return Routes((), (*wanted, *refusals, *shares.faults))
+    web = grpcweb.of_plugins(one.rule.plugins, tuple(path.match for path in wanted.paths), one.at)
+    if isinstance(web, Problem):
+        refusals.append(web)
+        web = None
     action: ir.Action
     if refusals:
         action = ir.Respond(UNRESOLVED, f"{refusals[0].at}: {refusals[0].message}")
@@ -78,6 +86,8 @@ def _rule(one: _Rule, shares: Shares) -> Routes:
             status_if_none=UNRESOLVED,
         )
     placed = tuple(_placed(one, wanted, predicates, action))
+    if web is not None and not refusals:
+        placed = tuple(_translating(each, web) for each in placed)
     return Routes(placed, (*refusals, *shares.faults))
 
 
@@ -95,6 +105,11 @@ def _placed(one: _Rule, wanted: Claim, predicates: tuple[ir.Predicate, ...], act
         route = ir.Route(name, origin, match, action, precedence=precedence)
         for hostname in wanted.hosts:
             yield Placed(hostname, route)
+
+
+def _translating(placed: Placed, web: ir.GrpcWeb) -> Placed:
+    route = msgspec.structs.replace(placed.route, filters=grpcweb.filters(web, placed.route.match.path))
+    return msgspec.structs.replace(placed, route=route)
 
 
 def _priority(rule: HTTPRule) -> int:
@@ -144,7 +159,7 @@ def _guards(rule: HTTPRule, at: str) -> Iterator[Problem]:
 
 
 def _plugin(plugin: Plugin, at: str) -> Iterator[Problem]:
-    if plugin.enable is not False:
+    if plugin.enable is not False and plugin.name != grpcweb.PLUGIN:
         yield _unsupported(f"plugin {plugin.name}" if plugin.name else "a plugin without a name", at)
 
 

@@ -1,4 +1,7 @@
-"""To which listeners a route attaches, and why not to the others (Gateway API, `CommonRouteSpec.parentRefs`)."""
+"""To which listeners a route attaches, and why not to the others (Gateway API, `CommonRouteSpec.parentRefs`).
+
+A parent is a Gateway or a ListenerSet; each means its own listeners only.
+"""
 
 from typing import Final
 
@@ -9,7 +12,7 @@ from pygateway.resources.meta import ObjectMeta
 from pygateway.resources.routes import ParentReference
 from pygateway.translate import selectors
 from pygateway.translate.hostnames import intersection
-from pygateway.translate.listeners import GatewayView, ListenerView
+from pygateway.translate.listeners import ListenersView, ListenerView
 from pygateway.translate.memo import Reads
 from pygateway.translate.result import Problem
 
@@ -30,42 +33,46 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Parent(msgspec.Struct, frozen=True):
-    """What became of one parentRef of a Gateway of ours. `refused` is why no listener takes the route."""
+    """What became of one parentRef, to a Gateway of ours or a ListenerSet of one. `refused` is why no listener takes
+    the route."""
 
     ref: ParentReference
     places: tuple[Place, ...] = ()
     refused: Problem | None = None
 
 
+_PARENTS: Final = ("Gateway", "ListenerSet")
 _NOT_OURS: Final = "NotOurs"
 _MISSING: Final = "ParentNotFound"
 
 
 def attach(route: Claimant, ref: ParentReference, at: str, reads: Reads) -> Parent | Problem:
     """The parentRef at field path `at`; a Problem when its parent is not ours to judge."""
-    if (ref.group, ref.kind) != (GROUP, "Gateway"):
+    if ref.group != GROUP or ref.kind not in _PARENTS:
         return Problem(_NOT_OURS, f"a parent of kind {ref.kind} is not supported yet", f"{at}.kind")
-    namespace = ref.namespace or route.metadata.namespace
-    gateway = reads.gateway(f"{namespace}/{ref.name}")
-    if gateway is None:
-        return Problem(_MISSING, f"Gateway {namespace}/{ref.name} does not exist", f"{at}.name")
-    if isinstance(gateway, Problem):
-        message = f"Gateway {namespace}/{ref.name} is not served: {gateway}"
-        return Problem(gateway.reason, message, f"{at}.name", gateway.note)
-    found = _choose(route, ref, gateway, reads)
+    name = f"{ref.namespace or route.metadata.namespace}/{ref.name}"
+    parent = reads.parent(f"{ref.kind}/{name}")
+    if parent is None:
+        return Problem(_MISSING, f"{ref.kind} {name} does not exist", f"{at}.name")
+    if isinstance(parent, Problem):
+        message = f"{ref.kind} {name} is not served: {parent}"
+        return Problem(parent.reason, message, f"{at}.name", parent.note)
+    found = _choose(route, ref, parent, reads)
     if isinstance(found, tuple):
         return Parent(ref, found)
     return Parent(ref, refused=msgspec.structs.replace(found, at=at))
 
 
-def _choose(route: Claimant, ref: ParentReference, gateway: GatewayView, reads: Reads) -> tuple[Place, ...] | Problem:
-    name = f"Gateway {gateway.gateway.metadata.namespace}/{gateway.gateway.metadata.name}"
-    meant = [one for one in gateway.listeners if _is_meant(one, ref)]
+def _choose(route: Claimant, ref: ParentReference, parent: ListenersView, reads: Reads) -> tuple[Place, ...] | Problem:
+    name = str(parent.owner)
+    if parent.refused is not None:
+        return Problem("NoMatchingParent", f"{name} is not accepted: {parent.refused.message}")
+    meant = [one for one in parent.listeners if _is_meant(one, ref)]
     if not meant:
         wanted = f' named "{ref.section_name}"' if ref.section_name else ""
         wanted += f" on port {ref.port}" if ref.port is not None else ""
         return Problem("NoMatchingParent", f"{name} has no listener{wanted}")
-    allowing = [one for one in meant if _allows(one, route, gateway, reads)]
+    allowing = [one for one in meant if _allows(one, route, parent.owner.namespace, reads)]
     if not allowing:
         what = f"{route.kind} objects of namespace {route.metadata.namespace}"
         return Problem("NotAllowedByListeners", f"no listener of {name} that is meant takes {what}")
@@ -81,11 +88,11 @@ def _is_meant(listener: ListenerView, ref: ParentReference) -> bool:
     return ref.section_name in {None, "", listener.spec.name} and ref.port in {None, listener.spec.port}
 
 
-def _allows(listener: ListenerView, route: Claimant, gateway: GatewayView, reads: Reads) -> bool:
+def _allows(listener: ListenerView, route: Claimant, home: str, reads: Reads) -> bool:
     if RouteGroupKind(kind=route.kind) not in listener.kinds:
         return False
     allowed = listener.spec.allowed_routes.namespaces
     namespace = route.metadata.namespace
     if allowed.from_ == "Selector" and allowed.selector is not None:
         return selectors.selects(allowed.selector, namespace, reads.namespace(namespace))
-    return allowed.from_ == "All" or (allowed.from_ == "Same" and namespace == gateway.gateway.metadata.namespace)
+    return allowed.from_ == "All" or (allowed.from_ == "Same" and namespace == home)

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from pygateway import ir
-from pygateway.resources.core import Secret
-from pygateway.resources.gateway import GROUP, Gateway, SecretObjectReference
+from pygateway.resources.core import ConfigMap, Secret
+from pygateway.resources.gateway import SecretObjectReference
 from pygateway.resources.world import World
 from pygateway.translate.grants import Referrer, by_namespace, permitted
 from pygateway.translate.result import Problem
@@ -33,12 +33,15 @@ _entries = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Certificates:
-    """What listeners' references lead to. Secrets that did not change are not opened again, others never."""
+    """What listeners' references lead to. Secrets and ConfigMaps that did not change are not opened again, others
+    never."""
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[Secret, ir.Certificate | str]] = {}
         self._trusted: dict[str, tuple[Secret, ir.Certificate | str]] = {}
+        self._public: dict[str, tuple[ConfigMap, ir.Certificate | str]] = {}
         self._asked: set[str] = set()
+        self._asked_maps: set[str] = set()
         self._world = World()
         self._grants = by_namespace({})
 
@@ -49,7 +52,15 @@ class Certificates:
         if world.secrets is not self._world.secrets:
             self._read = {key: kept for key, kept in self._read.items() if world.secrets.get(key) is kept[0]}
             self._trusted = {key: kept for key, kept in self._trusted.items() if world.secrets.get(key) is kept[0]}
+        there = world.config_maps
+        if there is not self._world.config_maps:
+            self._public = {key: kept for key, kept in self._public.items() if there.get(key) is kept[0]}
         self._world = world
+
+    def moved(self, world: World) -> bool:
+        """Whether a ConfigMap that was ever asked for is another one there: they are many, and change often."""
+        now, before = world.config_maps, self._world.config_maps
+        return now is not before and any(now.get(key) is not before.get(key) for key in self._asked_maps)
 
     def secrets(self) -> dict[str, Secret]:
         """Those that were ever asked for and are there."""
@@ -81,18 +92,42 @@ class Certificates:
             kept = self._trusted[key] = (secret, authorities_of(key, secret))
         return kept[1]
 
-    def of(self, gateway: Gateway, reference: SecretObjectReference, at: str) -> ir.Certificate | Problem:
+    def bundle(self, key: str) -> ir.Certificate | str:
+        """The authorities in `ca.crt` of the Secret "namespace/name", which may have a certificate too, or what is
+        wrong with them."""
+        self._asked.add(key)
+        secret = self._world.secrets.get(key)
+        return f"Secret {key} does not exist" if secret is None else authorities_of(key, secret, ("ca.crt",))
+
+    def trusted_of_config_map(self, key: str) -> ir.Certificate | str:
+        """The authorities in `ca.crt` of the ConfigMap "namespace/name", or what is wrong with it."""
+        self._asked_maps.add(key)
+        found = self._world.config_maps.get(key)
+        if found is None:
+            return f"ConfigMap {key} does not exist"
+        kept = self._public.get(key)
+        if kept is None or kept[0] is not found:
+            kept = self._public[key] = (found, authorities_in(key, found))
+        return kept[1]
+
+    def permits(self, referrer: Referrer, kind: str, namespace: str, name: str) -> bool:
+        """Whether `referrer` may refer to an object of the core API: in its own namespace, or by a ReferenceGrant."""
+        if namespace == referrer.namespace:
+            return True
+        return permitted(self._grants.get(namespace, ()), referrer, "", kind, name)
+
+    def of(self, referrer: Referrer, reference: SecretObjectReference, at: str) -> ir.Certificate | Problem:
         """The certificate behind a reference at the field `at` (GEP-1364: reasons of ResolvedRefs)."""
-        home = gateway.metadata.namespace
+        home = referrer.namespace
         namespace = reference.namespace or home
         if reference.group != "" or reference.kind != "Secret":
             message = f"a certificate of kind {reference.kind}, group {reference.group}, is not supported"
             return Problem(INVALID, message, f"{at}.kind")
-        if namespace != home:
-            granted = self._grants.get(namespace, ())
-            if not permitted(granted, Referrer(GROUP, "Gateway", home), "", "Secret", reference.name):
-                message = f"no ReferenceGrant in {namespace} lets a Gateway of {home} refer to Secret {reference.name}"
-                return Problem(DENIED, message, at)
+        if not self.permits(referrer, "Secret", namespace, reference.name):
+            whose = f"a {referrer.kind} of {home}"
+            return Problem(
+                DENIED, f"no ReferenceGrant in {namespace} lets {whose} refer to Secret {reference.name}", at
+            )
         found = self.read(f"{namespace}/{reference.name}")
         return Problem(INVALID, found, f"{at}.name") if isinstance(found, str) else found
 
@@ -113,16 +148,30 @@ def certificate(name: str, secret: Secret) -> ir.Certificate | str:
     return f"{where}: {found}" if isinstance(found, str) else found
 
 
-def authorities_of(name: str, secret: Secret) -> ir.Certificate | str:
-    """The certificates of authorities in a Secret, or what is wrong with them. APISIX's order of fields."""
+def authorities_of(
+    name: str, secret: Secret, fields: tuple[str, ...] = ("cert", "tls.crt", "ca.crt")
+) -> ir.Certificate | str:
+    """The certificates of authorities in a Secret, or what is wrong with them. By default APISIX's order of fields."""
     where = f"Secret {name}"
     try:
         entries = _entries(secret.data)
-        field = next((field for field in ("cert", "tls.crt", "ca.crt") if field in entries), "")
+        field = next((field for field in fields if field in entries), "")
         text = base64.b64decode(entries[field], validate=True) if field else b""
     except (msgspec.MsgspecError, ValueError):
         return f"{where}: its data cannot be read"
-    return authorities(f"Secret {name}", text) or f"{where}: it holds no certificates that can be read (PEM)"
+    what = f"Secret {name}" if len(fields) > 1 else f"Secret {name}, {field}"
+    return authorities(what, text) or f"{where}: it holds no certificates that can be read (PEM)"
+
+
+def authorities_in(name: str, found: ConfigMap) -> ir.Certificate | str:
+    """The certificates of authorities in a ConfigMap, or what is wrong with them."""
+    where, text = f"ConfigMap {name}", found.data.ca_crt
+    if not text:
+        return f"{where}: there is no ca.crt in it"
+    return (
+        authorities(where, text.encode("ascii", "replace"))
+        or f"{where}: ca.crt holds no certificates that can be read (PEM)"
+    )
 
 
 def authorities(name: str, text: bytes) -> ir.Certificate | None:

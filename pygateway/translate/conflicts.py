@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pygateway import ir
+from pygateway.translate.grpcweb import is_preflight
 
 
 def ordered(routes: list[ir.Route]) -> tuple[ir.Route, ...]:
@@ -14,6 +15,8 @@ def losses(routes: tuple[ir.Route, ...]) -> Iterator[tuple[ir.Route, ir.Route]]:
     """Each route, of the ordered ones, with an earlier one that has the very same match."""
     first: dict[ir.Match, ir.Route] = {}
     for route in routes:
+        if is_preflight(route):
+            continue
         winner = first.setdefault(route.match, route)
         if winner is not route:
             yield route, winner

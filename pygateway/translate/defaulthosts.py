@@ -10,20 +10,23 @@ from typing import Any, Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.apisix import ApisixRoute, ApisixTls
+from pygateway.resources.apisix import ApisixRoute, ApisixTls, ApisixUpstream
 from pygateway.resources.ingress import Ingress
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
 from pygateway.translate.addresses import ingress_status
 from pygateway.translate.apisixobjects import unsupported, upstream_problems
 from pygateway.translate.apisixroute import apisix_routes
+from pygateway.translate.apisixscheme import tls_problems
 from pygateway.translate.apisixstatus import apisix_status
+from pygateway.translate.apisixstream import ports_of
 from pygateway.translate.apisixtls import apisix_tls
 from pygateway.translate.conflicts import ordered
+from pygateway.translate.dial import Dial
 from pygateway.translate.ingress import ingress_routes
 from pygateway.translate.ingressclass import accepted_names, foreign
 from pygateway.translate.memo import Memo, Reads, Tables, kept
-from pygateway.translate.placed import Bound, Placed, Routes
+from pygateway.translate.placed import Bound, Placed, Routes, Streamed
 from pygateway.translate.result import IngressStatus, Policy, Problem, Status
 
 LISTENER: Final = "default"
@@ -40,15 +43,19 @@ _WITHOUT_EFFECT: Final = (
 
 class DefaultHosts(msgspec.Struct, frozen=True):
     """Virtual hosts by key, which of them are the listener's in clear text and which its over TLS, how TLS ends there,
-    and what the objects are told. Without `tls` there is no listener over TLS."""
+    and what the objects are told. Without `tls` there is no listener over TLS. `streams` are by listener the hosts of
+    those that know no requests."""
 
     hosts: dict[str, ir.VirtualHost]
     statuses: dict[Ref, Status]
     problems: dict[Ref, tuple[Problem, ...]]
     plain: tuple[str, ...] = ()
     secure: tuple[str, ...] = ()
+    streams: dict[str, tuple[str, ...]] = {}
     tls: tuple[ir.Termination, ...] = ()
     certificates: dict[str, ir.Certificate] = {}
+    dials: dict[str, Dial] = {}
+    """How some clusters are to be spoken to."""
 
 
 class _Loss(msgspec.Struct, frozen=True):
@@ -74,18 +81,24 @@ class DefaultHostsTranslator:
     def __init__(self, policy: Policy) -> None:
         accepted = self._accepted = accepted_names(policy)
         self._policy = policy
-        self._over_tls = policy.https_port != 0
+        self._over_tls = policy.https_port != 0 or bool(policy.stream_tls)
+        ports = ports_of(policy)
         certificate = policy.default_certificate if self._over_tls else None
 
         def of_ingress(one: Ingress, reads: Reads) -> _Made:
             return _made(_INGRESS, "Ingress", one.metadata, ingress_routes(one, reads, accepted, certificate))
 
         def of_route(one: ApisixRoute, reads: Reads) -> _Made:
-            return _made(_APISIX, "ApisixRoute", one.metadata, apisix_routes(one, reads, accepted))
+            return _made(_APISIX, "ApisixRoute", one.metadata, apisix_routes(one, reads, accepted, ports))
 
         def of_tls(one: ApisixTls, reads: Reads) -> _Made:
             return _made(_APISIX, "ApisixTls", one.metadata, apisix_tls(one, reads, accepted, over_tls=self._over_tls))
 
+        def of_upstream(one: ApisixUpstream, reads: Reads) -> _Made:
+            problems = (*upstream_problems(one), *tls_problems(one, reads))
+            return _made(_APISIX, "ApisixUpstream", one.metadata, Routes((), problems))
+
+        self._upstreams = Memo(of_upstream)
         self._ingresses = Memo(of_ingress)
         self._apisix_tlses = Memo(of_tls)
         self._apisix_routes = Memo(of_route)
@@ -99,16 +112,19 @@ class DefaultHostsTranslator:
         ingresses = self._ingresses.run(world.ingresses, tables)
         routes = self._apisix_routes.run(world.apisix_routes, tables)
         tlses = self._apisix_tlses.run(world.apisix_tlses, tables)
+        upstreams = self._upstreams.run(world.apisix_upstreams, tables)
         certificate = self._certificate(tables)
         others = tuple(getattr(world, field) for _, field in _WITHOUT_EFFECT)
         reach = ingress_status(world, self._policy.cluster)
         self._reach = reach = self._reach if reach == self._reach else reach
         inputs = (
-            ingresses, routes, tlses, certificate, world.apisix_upstreams, *others, tables.ingress_classes, reach
+            ingresses, routes, tlses, certificate, upstreams, *others, tables.ingress_classes, reach
         )  # fmt: skip
         if len(self._inputs) != len(inputs) or any(a is not b for a, b in zip(inputs, self._inputs, strict=True)):
             others_made = _without_effect(world, self._accepted)
-            made = [*ingresses.values(), *routes.values(), *tlses.values(), *others_made]
+            made = [*ingresses.values(), *routes.values(), *tlses.values()]
+            made += [_ours(one, world.apisix_upstreams[key], world, self._accepted) for key, one in upstreams.items()]
+            made += others_made
             self._result = self._join(made, certificate)
             self._inputs = inputs
         return self._result
@@ -127,7 +143,9 @@ class DefaultHostsTranslator:
         )
         shared = {host.hostname: host for host in plain}
         secure = [_shared(shared.get(host.hostname), host) for host in secure]
-        hosts = kept(self._result.hosts, {host.name: host for host in (*plain, *secure)})
+        streams = _streams([one for each in made for one in each.routes.streamed])
+        flat = [host for some in streams.values() for host in some]
+        hosts = kept(self._result.hosts, {host.name: host for host in (*plain, *secure, *flat)})
         self._losses = {key: self._lost(key, host) for key, host in hosts.items()}
         lost: dict[Ref, dict[Problem, None]] = {}
         for _, losses in self._losses.values():
@@ -143,11 +161,13 @@ class DefaultHostsTranslator:
             if status is not None:
                 statuses[one.ref] = status
         names = (tuple(host.name for host in plain), tuple(host.name for host in secure))
-        return DefaultHosts(hosts, statuses, problems, *names, tls, certificates)
+        of_streams = {listener: tuple(host.name for host in some) for listener, some in streams.items()}
+        dials = {**self._ingresses.dials(), **self._apisix_routes.dials()}
+        return DefaultHosts(hosts, statuses, problems, *names, of_streams, tls, certificates, dials)
 
     def _status(self, one: _Made, problems: tuple[Problem, ...]) -> Status | None:
         if one.ref.group == _APISIX:
-            return apisix_status(problems, one.generation, bool(one.routes.placed) or _is_shown(one.routes))
+            return apisix_status(problems, one.generation, _is_served(one.routes))
         return self._reach
 
     def _lost(self, key: str, host: ir.VirtualHost) -> tuple[ir.VirtualHost, list[_Loss]]:
@@ -157,13 +177,16 @@ class DefaultHostsTranslator:
 
 def _without_effect(world: World, accepted: Set[str]) -> Iterator[_Made]:
     """Those of classes of others are left to them."""
-    for upstream in world.apisix_upstreams.values():
-        problems = _left(upstream, world, accepted) or upstream_problems(upstream)
-        yield _made(_APISIX, "ApisixUpstream", upstream.metadata, Routes((), problems))
     for kind, field in _WITHOUT_EFFECT:
         for one in getattr(world, field).values():
             problems = _left(one, world, accepted) or (unsupported(kind),)
             yield _made(_APISIX, kind, one.metadata, Routes((), problems))
+
+
+def _ours(made: _Made, one: ApisixUpstream, world: World, accepted: Set[str]) -> _Made:
+    """What the object became, unless it is left to others."""
+    left = _left(one, world, accepted)
+    return msgspec.structs.replace(made, routes=Routes((), left)) if left else made
 
 
 def _left(one: Any, world: World, accepted: Set[str]) -> tuple[Problem, ...]:
@@ -173,8 +196,22 @@ def _left(one: Any, world: World, accepted: Set[str]) -> tuple[Problem, ...]:
     return () if left is None else (left,)
 
 
-def _is_shown(routes: Routes) -> bool:
-    return any(bound.certificate is not None for bound in routes.bound)
+def _is_served(routes: Routes) -> bool:
+    return bool(routes.placed or routes.streamed) or any(bound.certificate is not None for bound in routes.bound)
+
+
+def _streams(streamed: Sequence[Streamed]) -> dict[str, list[ir.VirtualHost]]:
+    """The virtual hosts of each listener."""
+    found: dict[str, dict[str, list[ir.Route]]] = {}
+    for one in streamed:
+        found.setdefault(one.listener, {}).setdefault(one.hostname, []).append(one.route)
+    return {
+        listener: [
+            ir.VirtualHost(f"{listener}|{hostname}", hostname, ordered(routes))
+            for hostname, routes in sorted(by_hostname.items())
+        ]
+        for listener, by_hostname in sorted(found.items())
+    }
 
 
 def _hosts(listener: str, placed: Sequence[Placed]) -> list[ir.VirtualHost]:
@@ -233,7 +270,8 @@ def _losses(host: ir.VirtualHost) -> Iterator[_Loss]:
 
 def _loss(hostname: str, loser: ir.Route, winner: ir.Route) -> _Loss:
     where = "on every host" if hostname == "*" else f"on host {hostname}"
-    message = f"these requests {where} go to {winner.origin}, which comes first"
+    what = f"requests {where}" if loser.precedence[-1] >= 0 or loser.origin.kind == "Ingress" else "connections"
+    message = f"these {what} go to {winner.origin}, which comes first"
     origin = loser.origin
     group = _APISIX if origin.kind == "ApisixRoute" else _INGRESS
     return _Loss(Ref(group, origin.kind, origin.namespace, origin.name), Problem("Conflicted", message, _field(loser)))
@@ -243,6 +281,8 @@ def _field(route: ir.Route) -> str:
     """The field path of a route's match, from its place in the object."""
     rule, path = route.precedence[-2:]
     if route.origin.kind == "ApisixRoute":
+        if path < 0:
+            return f"spec.stream[{rule}]"
         return f"spec.http[{rule}].match.paths[{path}]"
     if rule < 0:
         return "spec.defaultBackend"

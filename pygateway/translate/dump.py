@@ -78,8 +78,10 @@ def _plain(value: Any) -> Any:
 
 
 def _status(status: msgspec.Struct) -> Any:
-    """As Kubernetes has it, but names of features in a plain list."""
+    """As Kubernetes has it, but names of features in a plain list, and no count of sets where there are none."""
     tree = _without_none(msgspec.to_builtins(status))
+    if not tree.get("attachedListenerSets", True):
+        del tree["attachedListenerSets"]
     features = tree.get("supportedFeatures")
     return {**tree, "supportedFeatures": [one["name"] for one in features]} if features else tree
 

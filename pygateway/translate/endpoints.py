@@ -12,12 +12,15 @@ from typing import Final
 import msgspec
 
 from pygateway import ir
-from pygateway.resources.core import EndpointSlice, Service, SliceEndpoint, TargetRef
+from pygateway.resources.core import EndpointSlice, Service, ServicePort, SliceEndpoint, TargetRef
 from pygateway.resources.world import World
 from pygateway.translate.backends import port_of, protocol_of
+from pygateway.translate.dial import Dial, Dials, place_of, service_of
 from pygateway.translate.memo import same
+from pygateway.translate.proxyprotocol import version_of
 
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
+_AS_THE_PORT_SAYS: Final = Dial()
 
 
 class Upstreams(msgspec.Struct, frozen=True):
@@ -34,14 +37,16 @@ class UpstreamsBuilder:
         self._hosts: tuple[object, ...] = ()
         self._named: dict[str, tuple[ir.VirtualHost, frozenset[str]]] = {}
         self._names: frozenset[str] = frozenset()
+        self._dials: Dials = {}
         self._services: Mapping[str, Service] = {}
         self._slices: Mapping[str, EndpointSlice] = {}
         self._by_service: dict[str, dict[str, EndpointSlice]] = {}
         self._clusters_of: dict[str, list[str]] = {}
         self._result = Upstreams({}, {})
 
-    def build(self, world: World, hosts: tuple[Mapping[str, ir.VirtualHost], ...]) -> Upstreams:
-        """The clusters that the routes of `hosts` name, which resolve to Services of `world`."""
+    def build(self, world: World, hosts: tuple[Mapping[str, ir.VirtualHost], ...], dials: Dials = {}) -> Upstreams:  # noqa: B006 - never changed
+        """The clusters that the routes of `hosts` name, which resolve to Services of `world`. `dials` is how some of
+        them are spoken to."""
         changed = self._take_slices(world.endpoint_slices)
         same_hosts = len(hosts) == len(self._hosts) and all(map(is_, hosts, self._hosts))
         if not same_hosts:
@@ -50,6 +55,10 @@ class UpstreamsBuilder:
         if world.services is not self._services:
             before, self._services = self._services, world.services
             changed.update(key for key in self._clusters_of if before.get(key) is not world.services[key])
+        if dials is not self._dials:
+            names = (dials.keys() | self._dials.keys()) & self._result.clusters.keys()
+            changed.update(service_of(name) for name in names if dials.get(name) != self._dials.get(name))
+            self._dials = dials
         self._take_protocols(changed)
         endpoints = self._result.endpoints
         updates = {name: made for name, made in self._members(changed) if made is not endpoints[name]}
@@ -76,23 +85,27 @@ class UpstreamsBuilder:
         before = self._result
         self._clusters_of = {}
         for name in names:
-            self._clusters_of.setdefault(_service(name), []).append(name)
+            self._clusters_of.setdefault(service_of(name), []).append(name)
         clusters = same(before.clusters, {name: before.clusters.get(name) or ir.Cluster(name) for name in names})
         if clusters is before.clusters:
             return set()
         endpoints = {name: before.endpoints.get(name) or ir.Endpoints(name) for name in names}
         self._result = Upstreams(clusters, endpoints)
-        return {_service(name) for name in clusters if name not in before.clusters}
+        return {service_of(name) for name in clusters if name not in before.clusters}
 
     def _take_protocols(self, services: Iterable[str]) -> None:
-        """What the clusters of these Services speak."""
+        """What the clusters of these Services speak, and what their connections begin with."""
         clusters = self._result.clusters
         updates: dict[str, ir.Cluster] = {}
         for key in services:
             for name in self._clusters_of.get(key, ()):
-                protocol = protocol_of(port_of(self._services[key], int(name.rpartition(":")[2])))
-                if clusters[name].protocol is not protocol:
-                    updates[name] = msgspec.structs.replace(clusters[name], protocol=protocol)
+                dial, old = self._dials.get(name, _AS_THE_PORT_SAYS), clusters[name]
+                protocol = dial.protocol or protocol_of(name, _port(self._services[key], name))
+                new = msgspec.structs.replace(
+                    old, protocol=protocol, tls=dial.tls, proxy_protocol=version_of(self._services[key])
+                )
+                if new != old:
+                    updates[name] = new
         if updates:
             self._result = Upstreams({**clusters, **updates}, self._result.endpoints)
 
@@ -125,8 +138,9 @@ class UpstreamsBuilder:
         for key in services:
             for name in self._clusters_of.get(key, ()):
                 slices = self._by_service.get(key, {})
-                port = port_of(self._services[key], int(name.rpartition(":")[2]))
-                found = ir.Endpoints(name, members([slices[one] for one in sorted(slices)], port.name if port else ""))
+                port = _port(self._services[key], name) or ServicePort(port=0)
+                some = members([slices[one] for one in sorted(slices)], port.name, port.protocol)
+                found = ir.Endpoints(name, some)
                 old = self._result.endpoints[name]
                 yield name, old if old == found else found
 
@@ -136,8 +150,9 @@ def _named(host: ir.VirtualHost) -> Iterator[str]:
         yield from ir.clusters_of(route)
 
 
-def _service(cluster: str) -> str:
-    return cluster.rpartition(":")[0]
+def _port(service: Service, cluster: str) -> ServicePort | None:
+    _, number, transport = place_of(cluster)
+    return port_of(service, number, transport)
 
 
 class _Member(msgspec.Struct, frozen=True):
@@ -146,7 +161,7 @@ class _Member(msgspec.Struct, frozen=True):
     endpoint: ir.Endpoint
 
 
-def members(slices: Iterable[EndpointSlice], port_name: str) -> tuple[ir.Endpoint, ...]:
+def members(slices: Iterable[EndpointSlice], port_name: str, transport: str = "TCP") -> tuple[ir.Endpoint, ...]:
     """The endpoints of the Service port of that name, sorted: those that are ready, or where none is, those that still
     serve while they terminate (Kubernetes, EndpointSlice conditions).
 
@@ -155,7 +170,7 @@ def members(slices: Iterable[EndpointSlice], port_name: str) -> tuple[ir.Endpoin
     ready: list[_Member] = []
     ending: list[_Member] = []
     for one in slices:
-        for port in _ports(one, port_name):
+        for port in _ports(one, port_name, transport):
             for endpoint in one.endpoints:
                 conditions = endpoint.conditions
                 if conditions.ready is not False:
@@ -165,9 +180,9 @@ def members(slices: Iterable[EndpointSlice], port_name: str) -> tuple[ir.Endpoin
     return _distinct(ready or ending)
 
 
-def _ports(one: EndpointSlice, name: str) -> Iterator[int]:
+def _ports(one: EndpointSlice, name: str, transport: str) -> Iterator[int]:
     for port in one.ports:
-        fits = (port.name or "") == name and (port.protocol or "TCP") == "TCP"
+        fits = (port.name or "") == name and (port.protocol or "TCP") == transport
         if fits and port.port is not None and 1 <= port.port <= 65535:
             yield port.port
 

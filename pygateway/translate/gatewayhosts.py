@@ -1,7 +1,8 @@
-"""Where HTTPRoutes meet: the virtual hosts of the Gateways' listeners."""
+"""Where routes meet: the virtual hosts of the Gateways' listeners."""
 
 from collections.abc import Iterator, Mapping
 from operator import is_
+from typing import Final
 
 import msgspec
 
@@ -9,11 +10,13 @@ from pygateway import ir
 from pygateway.resources.gateway import GROUP
 from pygateway.resources.meta import Ref
 from pygateway.translate.conflicts import losses, ordered
-from pygateway.translate.httproute import RouteResult
 from pygateway.translate.memo import same
 from pygateway.translate.result import Problem
+from pygateway.translate.routes import RouteResult
 
 _Parts = tuple[tuple[ir.Route, ...], ...]
+_STREAMS: Final = {"TLSRoute": "connections", "TCPRoute": "connections", "UDPRoute": "datagrams"}
+"""What is passed on as it comes, by kind."""
 
 
 class GatewayHosts(msgspec.Struct, frozen=True):
@@ -34,11 +37,11 @@ class GatewayHostsBuilder:
     """Remembers each virtual host by the routes that it was made of."""
 
     def __init__(self) -> None:
-        self._routes: Mapping[str, RouteResult] | None = None
+        self._routes: Mapping[Ref, RouteResult] | None = None
         self._made: dict[str, _Host] = {}
         self._result = GatewayHosts({}, {}, {})
 
-    def build(self, routes: Mapping[str, RouteResult]) -> GatewayHosts:
+    def build(self, routes: Mapping[Ref, RouteResult]) -> GatewayHosts:
         """The very same value when `routes` is the same object."""
         if routes is self._routes:
             return self._result
@@ -59,7 +62,8 @@ class GatewayHostsBuilder:
         hostname = key.rpartition("|")[2]
         routes = ordered([route for some in parts for route in some])
         # After a Gateway's own hostnames come those of the default listener (Ingress and APISIX objects).
-        host = ir.VirtualHost(key, hostname, routes, fallthrough=hostname == "*")
+        stream = any(route.origin.kind in _STREAMS for route in routes)
+        host = ir.VirtualHost(key, hostname, routes, fallthrough=hostname == "*" and not stream)
         if before is not None and before.host == host:
             host = before.host
         return _Host(parts, host, tuple(_lost(host)))
@@ -71,8 +75,12 @@ def _lost(host: ir.VirtualHost) -> Iterator[tuple[Ref, Problem]]:
         origin = loser.origin
         rule, match = loser.precedence[-2:]
         where = "every host" if host.hostname == "*" else f"host {host.hostname}"
-        message = f"these requests, on listener {listener} and {where}, go to {winner.origin}, which comes first"
-        problem = Problem("Conflicted", message, f"spec.rules[{rule}].matches[{match}]")
+        if origin.kind in _STREAMS:
+            what, place, at = _STREAMS[origin.kind], f"listener {listener}", f"spec.rules[{rule}]"
+            place += "" if host.hostname == "*" else f" and {where}"
+        else:
+            what, place, at = "requests", f"listener {listener} and {where}", f"spec.rules[{rule}].matches[{match}]"
+        problem = Problem("Conflicted", f"these {what}, on {place}, go to {winner.origin}, which comes first", at)
         yield Ref(GROUP, origin.kind, origin.namespace, origin.name), problem
 
 

@@ -7,10 +7,13 @@ from typing import Final
 import msgspec
 
 from pygateway.resources.gateway import Gateway, GatewayClass
-from pygateway.resources.parameters import ServiceParameters
+from pygateway.resources.parameters import GatewayParametersSpec
 from pygateway.resources.world import World
+from pygateway.translate import selectors
 from pygateway.translate.certificates import Certificates
-from pygateway.translate.conditions import condition, denied, joined
+from pygateway.translate.clientcertificate import client_certificate
+from pygateway.translate.conditions import condition, denied, holds, joined
+from pygateway.translate.frontend import insecure
 from pygateway.translate.listeners import GatewayView, ListenerView, view
 from pygateway.translate.parameters import DEFAULTS, gateway_parameters
 from pygateway.translate.reach import Reach
@@ -27,7 +30,11 @@ from pygateway.translate.result import (
 
 SUPPORTED_FEATURES: Final = tuple(
     sorted((
-        "Gateway", "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests",
+        "BackendTLSPolicy", "BackendTLSPolicySANValidation", "GRPCRoute", "GRPCRouteNamedRouteRule",
+        "Gateway", "GatewayAddressEmpty", "GatewayBackendClientCertificate",
+        "GatewayFrontendClientCertificateValidation", "GatewayFrontendClientCertificateValidationInsecureFallback",
+        "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests",
+        "GatewayInfrastructurePropagation", "GatewayStaticAddresses", "HTTPRouteBackendProtocolH2C",
         "GatewayPort8080", "HTTPRoute", "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode",
         "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout",
@@ -36,14 +43,18 @@ SUPPORTED_FEATURES: Final = tuple(
         "HTTPRouteDestinationPortMatching", "HTTPRouteHostRewrite", "HTTPRouteMethodMatching",
         "HTTPRouteNamedRouteRule", "HTTPRouteParentRefPort", "HTTPRoutePathRedirect", "HTTPRoutePathRewrite",
         "HTTPRoutePortRedirect", "HTTPRouteQueryParamMatching", "HTTPRouteRequestTimeout",
-        "HTTPRouteResponseHeaderModification", "HTTPRouteSchemeRedirect", "ReferenceGrant",
+        "HTTPRouteResponseHeaderModification", "HTTPRouteSchemeRedirect", "ListenerSet", "ReferenceGrant",
+        "TCPRoute", "TLSRoute", "TLSRouteModeMixed", "TLSRouteModeTerminate", "UDPRoute",
     ))
 )  # fmt: skip
 """Features of Gateway API (`pkg/features`) that hold."""
 
 
-Classes = Mapping[str, ServiceParameters | Problem]
-"""The classes of ours by name: what each says of Services, or why it is not accepted."""
+_LETTING_IN: Final = ("None", "Same", "All", "Selector")
+"""Whose ListenerSets may attach."""
+
+Classes = Mapping[str, GatewayParametersSpec | Problem]
+"""The classes of ours by name: what each says of its Gateways, or why it is not accepted."""
 
 
 def class_status(one: GatewayClass, fault: Problem | None) -> GatewayClassStatus:
@@ -70,10 +81,17 @@ def gateway_view(
     if isinstance(base, Problem):
         base = Problem("InvalidParameters", f"GatewayClass {name} is not accepted", at)
     parameters = base if isinstance(base, Problem) else gateway_parameters(gateway, base, world)
+    client = client_certificate(gateway, keys)
     if isinstance(parameters, Problem):
         return view(gateway, policy, keys, parameters, unsupported(gateway))
     found = view(gateway, policy, keys, _address_fault(gateway, policy), unsupported(gateway))
-    return msgspec.structs.replace(found, parameters=parameters)
+    return msgspec.structs.replace(
+        found,
+        parameters=parameters.service,
+        proxy_protocol=parameters.proxy_protocol,
+        client=client,
+        problems=(*found.problems, client) if isinstance(client, Problem) else found.problems,
+    )
 
 
 def _address_fault(gateway: Gateway, policy: Policy) -> Problem | None:
@@ -98,16 +116,31 @@ def gateway_status(one: GatewayView, attached: Mapping[str, int], policy: Policy
     """`attached` is the number of accepted routes by the key of the listener; `reach` is None without a cluster."""
     there = reach.addresses if reach is not None else tuple(StatusAddress("IPAddress", at) for at in policy.addresses)
     addresses = () if one.fault is not None else _addresses(one, there)
-    listeners = tuple(
-        ListenerStatus(each.spec.name, each.kinds, attached.get(each.key, 0), _listener_conditions(each, reach))
-        for each in one.listeners
-    )
     accepted = _accepted(one, reach)
     return GatewayStatus(
         addresses=addresses,
-        conditions=(accepted, _programmed(one, accepted, addresses, reach), _resolved(one)),
-        listeners=listeners,
+        conditions=(accepted, _programmed(one, accepted, addresses, reach), _resolved(one), *_insecure(one)),
+        listeners=listener_statuses(one.listeners, attached, reach),
+        attached_listener_sets=sum(each.is_accepted() for each in one.sets),
     )
+
+
+def listener_statuses(
+    listeners: tuple[ListenerView, ...], attached: Mapping[str, int], reach: Reach | None
+) -> tuple[ListenerStatus, ...]:
+    """Of the listeners of a Gateway, or of a ListenerSet."""
+    return tuple(
+        ListenerStatus(each.spec.name, each.kinds, attached.get(each.key, 0), _listener_conditions(each, reach))
+        for each in listeners
+    )
+
+
+def _insecure(one: GatewayView) -> tuple[Condition, ...]:
+    if not insecure(one.gateway):
+        return ()
+    message = "Clients are let in without a certificate that is valid: mode AllowInsecureFallback"
+    kind, generation = "InsecureFrontendValidationMode", one.gateway.metadata.generation
+    return (condition(kind, True, "ConfigurationChanged", message, generation),)
 
 
 def _addresses(one: GatewayView, there: tuple[StatusAddress, ...]) -> tuple[StatusAddress, ...]:
@@ -124,7 +157,7 @@ def _listener_conditions(each: ListenerView, reach: Reach | None) -> tuple[Condi
     if reach is None or not each.serves or reach.bind(each):
         return each.conditions
     message = f"Service {reach.service} does not lead to port {each.spec.port} yet"
-    return denied(each.conditions, "Programmed", "Pending", message)
+    return denied(each.conditions, "Programmed", "Pending", message, holds)
 
 
 def _accepted(one: GatewayView, reach: Reach | None) -> Condition:
@@ -137,8 +170,7 @@ def _accepted(one: GatewayView, reach: Reach | None) -> Condition:
     if not one.listeners:
         notes.append("spec.listeners: a Gateway needs a listener")
     if notes:
-        some = len(refused) < len(one.listeners)
-        return condition("Accepted", some, "ListenersNotValid", joined(notes), generation)
+        return condition("Accepted", one.is_accepted(), "ListenersNotValid", joined(notes), generation)
     foreign = [str(reach.foreign)] if reach is not None and reach.foreign is not None else []
     message = joined(["The Gateway is valid", *map(str, unsupported(one.gateway)), *foreign])
     return condition("Accepted", True, "Accepted", message, generation)
@@ -176,9 +208,8 @@ def _waits(one: GatewayView, addresses: tuple[StatusAddress, ...], reach: Reach)
 
 def _resolved(one: GatewayView) -> Condition:
     generation = one.gateway.metadata.generation
-    if (one.gateway.spec.tls or {}).get("backend"):
-        message = "spec.tls.backend: a client certificate for backends is not supported yet"
-        return condition("ResolvedRefs", False, "InvalidClientCertificateRef", message, generation)
+    if isinstance(one.client, Problem):
+        return condition("ResolvedRefs", False, one.client.reason, str(one.client), generation)
     bad = [
         f"listener {each.spec.name}: {part.message}"
         for each in one.listeners
@@ -191,15 +222,14 @@ def _resolved(one: GatewayView) -> Condition:
 
 
 def unsupported(gateway: Gateway) -> Iterator[Problem]:
-    """Fields that are not honoured, and change nothing for what is served: certificates where there is no TLS,
-    listeners of other objects."""
-    tls = gateway.spec.tls or {}
-    for field in ("frontend", "backend"):
-        if tls.get(field):
-            yield Problem("NotSupported", f"tls.{field} is not supported yet", f"spec.tls.{field}")
-    allowed = gateway.spec.allowed_listeners or {}
-    namespaces = allowed.get("namespaces")
-    if isinstance(namespaces, dict) and namespaces.get("from", "None") != "None":
-        yield Problem("NotSupported", "ListenerSets are not supported yet", "spec.allowedListeners")
+    """Fields that are not honoured, and change nothing for what is served: listeners that nobody can attach."""
+    allowed, at = gateway.spec.allowed_listeners.namespaces, "spec.allowedListeners.namespaces"
+    if allowed.from_ not in _LETTING_IN:
+        message = f'"{allowed.from_}" is not one of {", ".join(_LETTING_IN)}: no ListenerSet is let in'
+        yield Problem("UnsupportedValue", message, f"{at}.from")
+    elif allowed.from_ == "Selector":
+        fault = "from: Selector needs a selector" if allowed.selector is None else selectors.fault(allowed.selector)
+        if fault:
+            yield Problem("UnsupportedValue", f"{fault}: no ListenerSet is let in", f"{at}.selector")
     if gateway.spec.default_scope not in {"", "None"}:
         yield Problem("NotSupported", "default Gateways are not supported yet", "spec.defaultScope")

@@ -7,6 +7,7 @@ import msgspec
 
 from pygateway import ir
 from pygateway.ir.paths import PathError, canonical_config
+from pygateway.resources.grpcroute import GRPCHeaderMatch
 from pygateway.resources.routes import HTTPHeaderMatch, HTTPPathMatch, HTTPQueryParamMatch, HTTPRouteMatch
 from pygateway.translate import headers
 from pygateway.translate.exprs import pattern_fault
@@ -17,10 +18,11 @@ _TYPES: Final = ("Exact", "RegularExpression")
 
 
 class Matched(msgspec.Struct, frozen=True):
-    """One match. `rank` are the places of a precedence that it decides: method, headers, query parameters."""
+    """One match of a rule. `rank` are the places of a precedence that it decides, the first four: for HTTPRoutes 0,
+    method, headers, query parameters."""
 
     match: ir.Match
-    rank: tuple[int, int, int]
+    rank: tuple[int, int, int, int]
 
     @property
     def prefix(self) -> str | None:
@@ -36,7 +38,7 @@ def translate(match: HTTPRouteMatch, at: str) -> Matched | tuple[Problem, ...]:
     the whole text.
     """
     path = _path(match.path, f"{at}.path")
-    fields = list(_headers(match.headers, f"{at}.headers"))
+    fields = list(on_headers(match.headers, f"{at}.headers"))
     query = list(_query(match.query_params, f"{at}.queryParams"))
     method = _method(match.method, f"{at}.method")
     found = [path, *fields, *query, *method]
@@ -45,7 +47,7 @@ def translate(match: HTTPRouteMatch, at: str) -> Matched | tuple[Problem, ...]:
         return problems
     predicates = tuple(one for one in [*fields, *query] if isinstance(one, ir.Predicate))
     methods = tuple(one for one in method if isinstance(one, str))
-    return Matched(ir.Match(path, methods, predicates), (-len(methods), -len(fields), -len(query)))
+    return Matched(ir.Match(path, methods, predicates), (0, -len(methods), -len(fields), -len(query)))
 
 
 def _path(path: HTTPPathMatch, at: str) -> ir.PathMatch | Problem:
@@ -73,7 +75,8 @@ def _method(method: str | None, at: str) -> list[str | Problem]:
     return [method]
 
 
-def _headers(matches: tuple[HTTPHeaderMatch, ...], at: str) -> Iterator[ir.Predicate | Problem]:
+def on_headers(matches: tuple[HTTPHeaderMatch | GRPCHeaderMatch, ...], at: str) -> Iterator[ir.Predicate | Problem]:
+    """What the header matches at field path `at` ask for; of equal names the first counts."""
     seen: set[str] = set()
     for index, one in enumerate(matches):
         name = one.name.lower()
@@ -96,7 +99,7 @@ def _query(matches: tuple[HTTPQueryParamMatch, ...], at: str) -> Iterator[ir.Pre
 
 
 def _predicate(
-    subject: ir.Subject, name: str, one: HTTPHeaderMatch | HTTPQueryParamMatch, at: str
+    subject: ir.Subject, name: str, one: HTTPHeaderMatch | HTTPQueryParamMatch | GRPCHeaderMatch, at: str
 ) -> ir.Predicate | Problem:
     if one.type == "Exact":
         return ir.Predicate(subject, name, ir.Op.EQUAL, (one.value,))

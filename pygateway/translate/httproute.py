@@ -1,152 +1,22 @@
-"""HTTPRoute: its rules as routes, the listeners they attach to, its status.
+"""HTTPRoute: what `routes` makes of it, with rules of its own."""
 
-- A rule with a filter or a field that is not supported or not valid answers 500 to all that it matches and never
-  forwards: dropped, its requests could fall to a rule of another route that lacks what this one asked for. A match that
-  cannot be understood takes nothing; the other matches of its rule then answer 500 too.
-- The route says so: when some rules are refused, Accepted is True and PartiallyInvalid is True ("Dropped Rule", as the
-  API wants it); when all are, Accepted is False (UnsupportedValue, or IncompatibleFilters). Such a route still answers
-  500, but counts as attached nowhere.
-- A route whose hostnames are not valid, or with a field that would attach it elsewhere, is refused whole.
-- A backendRef that does not resolve answers 500 for its share and makes ResolvedRefs False; Accepted stays.
-"""
-
-from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
-from pygateway import ir
 from pygateway.resources.routes import HTTPRoute
-from pygateway.translate import hostnames
-from pygateway.translate.attach import Claimant, Parent, attach
-from pygateway.translate.conditions import condition, joined
-from pygateway.translate.httprule import Rule, translate_rule
+from pygateway.translate.httprule import translate_rule
 from pygateway.translate.memo import Reads
-from pygateway.translate.result import Condition, Policy, Problem, RouteParentStatus, RouteStatus
+from pygateway.translate.result import Policy
+from pygateway.translate.routes import RouteResult, translate_route
+from pygateway.translate.rules import Owner, Rule
 
 _KIND: Final = "HTTPRoute"
 
 
-class RouteResult(msgspec.Struct, frozen=True):
-    """What a route becomes. `parts` are its routes by the key of the virtual host; `attached` the keys of the listeners
-    that count it. `status` is None when none of its parents is ours."""
+def translate(route: HTTPRoute, reads: Reads, policy: Policy) -> RouteResult:
+    """The whole of one HTTPRoute."""
+    owner = Owner(_KIND, route.metadata)
 
-    parts: tuple[tuple[str, tuple[ir.Route, ...]], ...] = ()
-    attached: tuple[str, ...] = ()
-    status: RouteStatus | None = None
-    problems: tuple[Problem, ...] = ()
+    def rules() -> list[Rule]:
+        return [translate_rule(owner, index, rule, reads) for index, rule in enumerate(route.spec.rules)]
 
-
-def translate_route(route: HTTPRoute, reads: Reads, policy: Policy) -> RouteResult:
-    """The whole of one route."""
-    claimant = Claimant(_KIND, route.metadata, route.spec.hostnames)
-    parents, problems = _parents(claimant, route, reads)
-    if not parents:
-        return RouteResult(problems=tuple(problems))
-    fault = _fault(route)
-    rules = [translate_rule(route.metadata, index, rule, reads) for index, rule in enumerate(route.spec.rules)]
-    problems += [one for one in (fault, *(parent.refused for parent in parents)) if one is not None]
-    problems += [one for rule in rules for one in (*rule.refusals, *rule.unresolved)]
-    problems += _repeated_names(route)
-    served = [] if fault is not None else [parent for parent in parents if parent.refused is None]
-    verdict = _verdict(fault, rules, route.metadata.generation)
-    accepted = verdict[0].status == "True"
-    resolved = _resolved(rules, route.metadata.generation)
-    return RouteResult(
-        parts=tuple(_parts(served, tuple(one for rule in rules for one in rule.routes))),
-        attached=_listeners(served) if accepted else (),
-        status=RouteStatus(tuple(_status(parent, verdict, resolved, policy) for parent in parents)),
-        problems=tuple(problems),
-    )
-
-
-def _parents(claimant: Claimant, route: HTTPRoute, reads: Reads) -> tuple[list[Parent], list[Problem]]:
-    parents: list[Parent] = []
-    problems: list[Problem] = []
-    for index, ref in enumerate(route.spec.parent_refs):
-        found = attach(claimant, ref, f"spec.parentRefs[{index}]", reads)
-        if isinstance(found, Problem):
-            problems.append(found)
-        else:
-            parents.append(found)
-    if not route.spec.parent_refs:
-        problems.append(Problem("NoParent", "a route without parentRefs attaches to nothing", "spec.parentRefs"))
-    return parents, problems
-
-
-def _fault(route: HTTPRoute) -> Problem | None:
-    """Why the whole route is refused."""
-    for index, hostname in enumerate(route.spec.hostnames):
-        fault = hostnames.fault(hostname)
-        if fault:
-            return Problem("UnsupportedValue", fault, f"spec.hostnames[{index}]")
-    if route.spec.use_default_gateways not in {"", "None"}:
-        return Problem("UnsupportedValue", "default Gateways are not supported yet", "spec.useDefaultGateways")
-    return None
-
-
-def _repeated_names(route: HTTPRoute) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, rule in enumerate(route.spec.rules):
-        if rule.name and rule.name in seen:
-            yield Problem("Duplicate", f'another rule is named "{rule.name}" too', f"spec.rules[{index}].name")
-        seen.add(rule.name or "")
-
-
-def _parts(served: list[Parent], routes: tuple[ir.Route, ...]) -> Iterator[tuple[str, tuple[ir.Route, ...]]]:
-    keys = {
-        f"{place.listener.key}|{hostname}"
-        for parent in served
-        for place in parent.places
-        if place.listener.serves
-        for hostname in place.hostnames
-    }
-    for key in sorted(keys):
-        yield key, routes
-
-
-def _listeners(served: list[Parent]) -> tuple[str, ...]:
-    return tuple(sorted({place.listener.key for parent in served for place in parent.places}))
-
-
-def _verdict(fault: Problem | None, rules: list[Rule], generation: int) -> tuple[Condition, ...]:
-    """Accepted, and PartiallyInvalid where it applies, as far as the route itself decides."""
-    refused = [rule for rule in rules if rule.refusals]
-    texts = [str(problem) for rule in refused for problem in rule.refusals]
-    if fault is not None:
-        return (condition("Accepted", False, fault.reason, str(fault), generation),)
-    if refused and len(refused) == len(rules):
-        reason = refused[0].refusals[0].reason
-        return (condition("Accepted", False, reason, joined(texts), generation),)
-    accepted = condition("Accepted", True, "Accepted", "The route is attached", generation)
-    if not refused:
-        return (accepted,)
-    names = ", ".join(rule.name for rule in refused)
-    message = f"Dropped Rule {names}, answered with 500: {joined(texts)}"
-    return accepted, condition("PartiallyInvalid", True, "UnsupportedValue", message, generation)
-
-
-def _resolved(rules: list[Rule], generation: int) -> Condition:
-    unresolved = [problem for rule in rules for problem in rule.unresolved]
-    if not unresolved:
-        return condition("ResolvedRefs", True, "ResolvedRefs", "All references resolve", generation)
-    return condition("ResolvedRefs", False, unresolved[0].reason, joined(map(str, unresolved)), generation)
-
-
-def _status(parent: Parent, verdict: tuple[Condition, ...], resolved: Condition, policy: Policy) -> RouteParentStatus:
-    conditions = verdict
-    if parent.refused is not None:
-        refused, generation = parent.refused, resolved.observed_generation
-        conditions = (condition("Accepted", False, refused.reason, str(refused), generation),)
-    return RouteParentStatus(parent.ref, policy.controller_name, (*conditions, resolved))
-
-
-def with_notes(status: RouteStatus, notes: list[str]) -> RouteStatus:
-    """The status with more to say where the route is accepted."""
-    parents = []
-    for parent in status.parents:
-        first = parent.conditions[0]
-        if first.status == "True":
-            first = msgspec.structs.replace(first, message=joined([first.message, *notes]))
-        parents.append(msgspec.structs.replace(parent, conditions=(first, *parent.conditions[1:])))
-    return RouteStatus(tuple(parents))
+    return translate_route(_KIND, route, rules, reads, policy)

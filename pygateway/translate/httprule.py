@@ -1,50 +1,21 @@
-"""One rule of an HTTPRoute: its matches, filters, backends and timeouts."""
+"""One rule of an HTTPRoute: its matches and timeouts, and what else `rules` makes of it."""
 
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
 from pygateway import ir
-from pygateway.resources.gateway import GROUP
-from pygateway.resources.meta import ObjectMeta
-from pygateway.resources.routes import (
-    BackendObjectReference,
-    HTTPRouteMatch,
-    HTTPRouteRetry,
-    HTTPRouteRule,
-    HTTPRouteTimeouts,
-)
-from pygateway.translate import filters, httpmatch
-from pygateway.translate.backends import resolve
+from pygateway.resources.routes import HTTPRouteMatch, HTTPRouteRetry, HTTPRouteRule, HTTPRouteTimeouts
+from pygateway.translate import httpmatch
 from pygateway.translate.durations import of_gateway_api
-from pygateway.translate.filters import Filters, Refs
-from pygateway.translate.grants import Referrer, permitted
 from pygateway.translate.httpmatch import Matched
 from pygateway.translate.memo import Reads
 from pygateway.translate.result import Problem
+from pygateway.translate.rules import Owner, Parts, Rule, build
 
-_BROKEN: Final = 500
-_HEAVIEST: Final = 1_000_000
 _MOST_ATTEMPTS: Final = 100
 
 
-class Rule(msgspec.Struct, frozen=True):
-    """A rule as routes, one for each match. `refusals` are why it answers 500; `unresolved` backends that do."""
-
-    name: str
-    routes: tuple[ir.Route, ...]
-    refusals: tuple[Problem, ...]
-    unresolved: tuple[Problem, ...]
-
-
-class _Backends(msgspec.Struct, frozen=True):
-    shares: tuple[ir.Backend, ...] = ()
-    refusals: tuple[Problem, ...] = ()
-    unresolved: tuple[Problem, ...] = ()
-
-
-def translate_rule(meta: ObjectMeta, index: int, rule: HTTPRouteRule, reads: Reads) -> Rule:
+def translate_rule(owner: Owner, index: int, rule: HTTPRouteRule, reads: Reads) -> Rule:
     """The rule at `spec.rules[index]`."""
     at = f"spec.rules[{index}]"
     refusals: list[Problem] = list(_unsupported(rule, at))
@@ -57,29 +28,16 @@ def translate_rule(meta: ObjectMeta, index: int, rule: HTTPRouteRule, reads: Rea
     if isinstance(retry, Problem):
         refusals.append(retry)
         retry = ir.Retry()
-    refs = _refs(meta, reads)
-    plans: list[tuple[int, Matched, Filters, _Backends]] = []
-    for number, matched in matches:
-        # What a prefix is replaced in depends on the match, so filters are made for each.
-        own = filters.translate(rule.filters, f"{at}.filters", matched.prefix, refs)
-        backends = _backends(rule, at, matched.prefix, refs)
-        refusals += [*own.problems, *backends.refusals]
-        plans.append((number, matched, own, backends))
-    refused = ir.Respond(_BROKEN, str(refusals[0])) if refusals else None
-    name = rule.name or str(index)
-    routes = tuple(
-        ir.Route(
-            name=f"{meta.namespace}_{meta.name}_{name}",
-            origin=ir.Origin("HTTPRoute", meta.namespace, meta.name, name),
-            match=matched.match,
-            action=refused or own.redirect or ir.Forward(backends.shares, timeouts, retry, status_if_none=_BROKEN),
-            filters=() if refused else own.applied,
-            precedence=(0, *matched.rank, meta.creation_timestamp, f"{meta.namespace}/{meta.name}", index, number),
-        )
-        for number, matched, own, backends in plans
+    parts = Parts(
+        name=rule.name,
+        matches=tuple(matches),
+        filters=rule.filters,
+        backend_refs=rule.backend_refs,
+        timeouts=timeouts,
+        retry=retry,
+        refusals=tuple(refusals),
     )
-    unresolved = (*plans[0][2].unresolved, *plans[0][3].unresolved) if plans else ()
-    return Rule(name, routes, tuple(dict.fromkeys(refusals)), unresolved)
+    return build(owner, index, parts, reads)
 
 
 def _matches(rule: HTTPRouteRule, at: str, refusals: list[Problem]) -> list[tuple[int, Matched]]:
@@ -134,48 +92,3 @@ def _retry(retry: HTTPRouteRetry | None, at: str) -> ir.Retry | Problem:
         return backoff
     attempts = ir.Retry().attempts if retry.attempts is None else retry.attempts
     return ir.Retry(attempts, tuple(sorted(set(retry.codes))), backoff, replay=True)
-
-
-def _backends(rule: HTTPRouteRule, at: str, prefix: str | None, refs: Refs) -> _Backends:
-    shares: list[ir.Backend] = []
-    refusals: list[Problem] = []
-    unresolved: list[Problem] = []
-    for index, ref in enumerate(rule.backend_refs):
-        place = f"{at}.backendRefs[{index}]"
-        own = filters.translate(ref.filters, f"{place}.filters", prefix, refs)
-        refusals += own.problems
-        unresolved += own.unresolved
-        if own.redirect is not None:
-            message = "RequestRedirect on a backendRef is not supported yet"
-            refusals.append(Problem("UnsupportedValue", message, f"{place}.filters"))
-        if not 0 <= ref.weight <= _HEAVIEST:
-            message = f"weight {ref.weight} is not between 0 and {_HEAVIEST}"
-            refusals.append(Problem("UnsupportedValue", message, f"{place}.weight"))
-        cluster = refs(ref, place)
-        if isinstance(cluster, Problem):
-            unresolved.append(cluster)
-            shares.append(ir.Backend("", max(ref.weight, 0), status=_BROKEN))
-        else:
-            shares.append(ir.Backend(cluster, max(ref.weight, 0), own.applied))
-    return _Backends(tuple(shares), tuple(refusals), tuple(unresolved))
-
-
-def _refs(meta: ObjectMeta, reads: Reads) -> Refs:
-    return lambda ref, at: _cluster(meta, ref, at, reads)
-
-
-def _cluster(meta: ObjectMeta, ref: BackendObjectReference, at: str, reads: Reads) -> str | Problem:
-    """Kind before permission, permission before existence: what may not be referred to is not told about."""
-    if (ref.group, ref.kind) != ("", "Service"):
-        group = ref.group or "core"
-        return Problem("InvalidKind", f"a backend of kind {ref.kind}, group {group}, is not supported", f"{at}.kind")
-    namespace = ref.namespace or meta.namespace
-    if namespace != meta.namespace:
-        referrer = Referrer(GROUP, "HTTPRoute", meta.namespace)
-        if not permitted(reads.grants(namespace), referrer, "", "Service", ref.name):
-            message = f"no ReferenceGrant in namespace {namespace} lets this route refer to Service {ref.name}"
-            return Problem("RefNotPermitted", message, f"{at}.namespace")
-    if ref.port is None:
-        return Problem("BackendNotFound", "a backend of kind Service needs a port", f"{at}.port")
-    missing = reads.service(f"{namespace}/{ref.name}") is None
-    return resolve(reads.service, namespace, ref.name, ref.port, f"{at}.{'name' if missing else 'port'}")

@@ -23,10 +23,12 @@ from pygateway import ir
 from pygateway.ir.paths import canonical_config, canonical_prefix
 from pygateway.resources.ingress import HTTPIngressPath, Ingress, IngressBackend, IngressRule
 from pygateway.translate.annotations import Verdict, judge
+from pygateway.translate.dial import Dial
+from pygateway.translate.ingressbackend import backend_dial
 from pygateway.translate.ingressclass import class_of
 from pygateway.translate.ingressclass import foreign as foreign_class
 from pygateway.translate.ingresstls import Secured, secured
-from pygateway.translate.placed import UNRESOLVED, Looks, Placed, Routes, cluster_of
+from pygateway.translate.placed import UNRESOLVED, Looks, Placed, Routes, Wish, cluster_of
 from pygateway.translate.result import Problem
 
 _LAST: Final = 2**53
@@ -46,8 +48,10 @@ def ingress_routes(ingress: Ingress, looks: Looks, accepted: Set[str], certifica
         return Routes((), (foreign,))
     verdict = judge(ingress.metadata.annotations)
     tls = secured(ingress, looks, certificate)
-    source = _Source(ingress, looks, verdict, tls)
-    found = [*verdict.problems, *tls.problems, *_everything(source)]
+    dial = backend_dial(ingress, looks)
+    source = _Source(ingress, looks, verdict, tls, dial)
+    faults = [dial] if isinstance(dial, Problem) else []
+    found = [*verdict.problems, *faults, *tls.problems, *_everything(source)]
     placed = () if verdict.canary else tuple(item for item in found if isinstance(item, Placed))
     return Routes(placed, tuple(item for item in found if isinstance(item, Problem)), tls.bound)
 
@@ -59,6 +63,7 @@ class _Source(msgspec.Struct, frozen=True):
     looks: Looks
     verdict: Verdict
     tls: Secured
+    dial: Dial | Problem | None
 
     def placed(self, hostname: str, match: ir.Match, action: ir.Action, place: tuple[int, int]) -> Iterator[Placed]:
         """The route of the rule and path at `place`, or of the default backend at (-1, 0) and (rule, -1)."""
@@ -153,6 +158,8 @@ def _action(source: _Source, backend: IngressBackend, at: str) -> tuple[ir.Actio
     verdict = source.verdict
     if verdict.guard:
         return ir.Respond(UNRESOLVED, f"annotation {verdict.guard} is not supported yet"), problem
+    if isinstance(source.dial, Problem):
+        return ir.Respond(UNRESOLVED, str(source.dial)), problem
     share = ir.Backend("", status=UNRESOLVED) if isinstance(cluster, Problem) else ir.Backend(cluster)
     return ir.Forward((share,), websocket=verdict.websocket, status_if_none=UNRESOLVED), problem
 
@@ -170,4 +177,6 @@ def _cluster(source: _Source, backend: IngressBackend, at: str) -> str | Problem
     if bool(port.name) == bool(port.number):
         return Problem("InvalidSpec", "a backend needs the number of a port or its name, one", f"{at}.service.port")
     key = f"{source.ingress.metadata.namespace}/{service.name}"
-    return cluster_of(source.looks, key, port.name or port.number, (f"{at}.service.name", f"{at}.service.port"))
+    fields = f"{at}.service.name", f"{at}.service.port"
+    wish = Wish(f"Ingress/{source.ingress.metadata.name}", source.dial) if isinstance(source.dial, Dial) else None
+    return cluster_of(source.looks, key, port.name or port.number, fields, wish)

@@ -11,11 +11,14 @@ import msgspec
 
 from pygateway import ir
 from pygateway.resources.apisix import ApisixUpstream
-from pygateway.resources.core import Namespace, Secret, Service
+from pygateway.resources.core import Namespace, Secret, Service, ServicePort
 from pygateway.resources.gateway import ReferenceGrant
 from pygateway.resources.ingress import IngressClass
+from pygateway.translate.backends import in_clear
+from pygateway.translate.backendtls import ServicePolicies
 from pygateway.translate.certificates import Certificates
-from pygateway.translate.listeners import GatewayView
+from pygateway.translate.dial import Dial
+from pygateway.translate.listeners import GatewayView, ListenersView
 from pygateway.translate.result import Problem
 
 _Object = TypeVar("_Object")
@@ -26,7 +29,7 @@ _Value = TypeVar("_Value")
 
 class Tables(msgspec.Struct, frozen=True):
     """What an object may look up. `grants` are by the namespace they lie in. Of a Gateway that is not ours
-    there is only the reason."""
+    there is only the reason. `parents` are what routes attach to, each by itself, by "<kind>/<namespace>/<name>"."""
 
     services: Mapping[str, Service]
     namespaces: Mapping[str, Namespace]
@@ -37,16 +40,21 @@ class Tables(msgspec.Struct, frozen=True):
     secrets: dict[str, Secret]
     """Those that were asked for before; `certificates` reads them, and others."""
     certificates: Certificates
+    policies: dict[str, ServicePolicies] = {}
+    """BackendTLSPolicies by Service."""
+    parents: dict[str, ListenersView | Problem] = {}
 
 
 class Reads:
     """The tables, seen by one object."""
 
-    __slots__ = ("_tables", "_told")
+    __slots__ = ("_tables", "_told", "dials")
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._told: dict[tuple[str, str], object] = {}
+        self.dials: dict[str, Dial] = {}
+        """How clusters that the object names are to be spoken to; the object says so as it is translated."""
 
     def service(self, key: str) -> Service | None:
         return self._note("services", key, self._tables.services.get(key))
@@ -57,8 +65,9 @@ class Reads:
     def grants(self, namespace: str) -> tuple[ReferenceGrant, ...]:
         return self._note("grants", namespace, self._tables.grants.get(namespace)) or ()
 
-    def gateway(self, key: str) -> GatewayView | Problem | None:
-        return self._note("gateways", key, self._tables.gateways.get(key))
+    def parent(self, key: str) -> ListenersView | Problem | None:
+        """The Gateway or ListenerSet "<kind>/<namespace>/<name>"."""
+        return self._note("parents", key, self._tables.parents.get(key))
 
     def ingress_classes(self) -> Mapping[str, IngressClass]:
         """All of them: which one is the default depends on all."""
@@ -78,6 +87,25 @@ class Reads:
         found = self._tables.certificates.trusted(key)
         self._note("secrets", key, self._tables.certificates.secret(key))
         return found
+
+    def bundle(self, key: str) -> ir.Certificate | str:
+        """The authorities in `ca.crt` of the Secret "namespace/name", or what is wrong with them."""
+        found = self._tables.certificates.bundle(key)
+        self._note("secrets", key, self._tables.certificates.secret(key))
+        return found
+
+    def secret(self, key: str) -> Secret | None:
+        """The Secret "namespace/name", which somebody has asked for by now."""
+        return self._note("secrets", key, self._tables.certificates.secret(key))
+
+    def policed(self, key: str) -> Callable[[ServicePort], bool]:
+        """Whether a BackendTLSPolicy says how the Service's port is spoken to."""
+        found = self._note("policies", key, self._tables.policies.get(key))
+        return in_clear if found is None else lambda port: found.of(port.name) is not None
+
+    def dial(self, cluster: str, dial: Dial) -> None:
+        """The cluster is to be spoken to like this."""
+        self.dials[cluster] = dial
 
     def still_hold(self, tables: Tables) -> bool:
         """Whether every question so far has the same answer in `tables`."""
@@ -112,6 +140,10 @@ class Memo(Generic[_Object, _Result]):
         self._objects, self._tables, self._kept = objects, tables, kept
         self._results = same(self._results, results)
         return self._results
+
+    def dials(self) -> dict[str, Dial]:
+        """What the objects said of clusters that they name, in the last run."""
+        return {name: dial for _, reads, _ in self._kept.values() for name, dial in reads.dials.items()}
 
     def _one(self, key: str, one: _Object, tables: Tables, *, moved: bool) -> tuple[_Object, Reads, _Result]:
         before = self._kept.get(key)

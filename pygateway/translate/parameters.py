@@ -9,19 +9,20 @@ from typing import Final
 
 from pygateway.resources.gateway import Gateway, GatewayClass
 from pygateway.resources.meta import Ref
-from pygateway.resources.parameters import GROUP, NodePortChoice, ServiceParameters
+from pygateway.resources.parameters import GROUP, GatewayParametersSpec, NodePortChoice, ServiceParameters
 from pygateway.resources.world import World
+from pygateway.translate import proxyprotocol
 from pygateway.translate.result import Problem
 
 _KIND: Final = "GatewayParameters"
 _TYPES: Final = ("LoadBalancer", "NodePort", "ClusterIP")
 _POLICIES: Final = ("Cluster", "Local")
 _PROTOCOLS: Final = ("TCP", "UDP")
-DEFAULTS: Final = ServiceParameters(type=_TYPES[0])
+DEFAULTS: Final = GatewayParametersSpec(ServiceParameters(type=_TYPES[0]))
 
 
-def class_parameters(one: GatewayClass, world: World) -> ServiceParameters | Problem:
-    """What a class says of its Gateways' Services, on top of the defaults."""
+def class_parameters(one: GatewayClass, world: World) -> GatewayParametersSpec | Problem:
+    """What a class says of its Gateways, on top of the defaults."""
     ref, at = one.spec.parameters_ref, "spec.parametersRef"
     if ref is None:
         return DEFAULTS
@@ -30,8 +31,8 @@ def class_parameters(one: GatewayClass, world: World) -> ServiceParameters | Pro
     return _refined(DEFAULTS, Ref(ref.group, ref.kind, ref.namespace, ref.name), at, world)
 
 
-def gateway_parameters(gateway: Gateway, base: ServiceParameters, world: World) -> ServiceParameters | Problem:
-    """What is said of a Gateway's Service; `base` is what its class says."""
+def gateway_parameters(gateway: Gateway, base: GatewayParametersSpec, world: World) -> GatewayParametersSpec | Problem:
+    """What is said of a Gateway; `base` is what its class says."""
     infrastructure = gateway.spec.infrastructure
     if infrastructure is None or infrastructure.parameters_ref is None:
         return base
@@ -40,7 +41,7 @@ def gateway_parameters(gateway: Gateway, base: ServiceParameters, world: World) 
     return _refined(base, named, "spec.infrastructure.parametersRef", world)
 
 
-def _refined(base: ServiceParameters, ref: Ref, at: str, world: World) -> ServiceParameters | Problem:
+def _refined(base: GatewayParametersSpec, ref: Ref, at: str, world: World) -> GatewayParametersSpec | Problem:
     """`base` with what the object `ref` says; `at` is the field that names it."""
     if (ref.group, ref.kind) != (GROUP, _KIND):
         message = f"kind {ref.kind} of group {ref.group or 'core'} is not supported, only {_KIND} of {GROUP}"
@@ -51,10 +52,12 @@ def _refined(base: ServiceParameters, ref: Ref, at: str, world: World) -> Servic
     found = world.gateway_parameters.get(f"{ref.namespace}/{ref.name}")
     if found is None:
         return _invalid(f"{ref} does not exist", at)
-    own = found.spec.service
-    merged = _merged(base, own)
-    fault = next(_faults(own, merged.type or ""), None)
-    return merged if fault is None else _invalid(f"{ref}: {fault}", at)
+    own = found.spec
+    service = _merged(base.service, own.service)
+    fault = next(_faults(own.service, service.type or ""), None) or next(_proxy_protocol_faults(own), None)
+    if fault is not None:
+        return _invalid(f"{ref}: {fault}", at)
+    return GatewayParametersSpec(service, own.proxy_protocol or base.proxy_protocol)
 
 
 def _merged(base: ServiceParameters, own: ServiceParameters) -> ServiceParameters:
@@ -104,6 +107,11 @@ def _node_port_faults(choices: tuple[NodePortChoice, ...]) -> Iterator[Problem]:
             yield _invalid(f"node port {one.node_port} ({one.protocol}) has a port already", f"{at}.nodePort")
         ports.add((one.port, one.protocol))
         nodes.add((one.node_port, one.protocol))
+
+
+def _proxy_protocol_faults(own: GatewayParametersSpec) -> Iterator[Problem]:
+    if own.proxy_protocol is not None:
+        yield from (_invalid(message, at) for at, message in proxyprotocol.faults(own.proxy_protocol))
 
 
 def _invalid(message: str, at: str) -> Problem:

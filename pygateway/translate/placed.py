@@ -7,17 +7,21 @@ import msgspec
 
 from pygateway import ir
 from pygateway.resources.apisix import ApisixUpstream
-from pygateway.resources.core import Service
+from pygateway.resources.core import Secret, Service
 from pygateway.resources.gateway import ReferenceGrant
 from pygateway.resources.ingress import IngressClass
-from pygateway.translate.apisixobjects import wants_tls
-from pygateway.translate.backends import resolve
+from pygateway.translate.apisixscheme import SCHEMES, upstream_dial
+from pygateway.translate.backends import port_of, resolve, wants_tls
+from pygateway.translate.dial import Dial, variant
+from pygateway.translate.dial import port_of as number_of
 from pygateway.translate.result import Problem
 
 UNRESOLVED: Final = 503
 """The answer for the share of a backend that cannot be used (APISIX: an upstream without nodes)."""
 
 _DIGITS: Final = 5
+_APP_PROTOCOLS: Final = {"https": "https", "kubernetes.io/wss": "https", "wss": "https", "grpcs": "grpcs"}
+"""Schemes, as APISIX reads them from a Service that no ApisixUpstream speaks of."""
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -40,12 +44,21 @@ class Bound(msgspec.Struct, frozen=True):
     """Who must have signed the client's certificate; None: it is not asked for."""
 
 
+class Streamed(msgspec.Struct, frozen=True):
+    """A route of a listener that knows no requests, under the hostname of the handshake or "*"."""
+
+    listener: str
+    hostname: str
+    route: ir.Route
+
+
 class Routes(msgspec.Struct, frozen=True):
     """What one object becomes, and everything wrong with it."""
 
     placed: tuple[Placed, ...] = ()
     problems: tuple[Problem, ...] = ()
     bound: tuple[Bound, ...] = ()
+    streamed: tuple[Streamed, ...] = ()
 
 
 class Looks(Protocol):
@@ -55,23 +68,60 @@ class Looks(Protocol):
     def upstream(self, key: str, /) -> ApisixUpstream | None: ...
     def certificate(self, key: str, /) -> ir.Certificate | str: ...
     def authorities(self, key: str, /) -> ir.Certificate | str: ...
+    def bundle(self, key: str, /) -> ir.Certificate | str: ...
+    def secret(self, key: str, /) -> Secret | None: ...
+    def dial(self, cluster: str, dial: Dial, /) -> None: ...
     def grants(self, namespace: str, /) -> tuple[ReferenceGrant, ...]: ...
     def ingress_classes(self) -> Mapping[str, IngressClass]: ...
 
 
-def cluster_of(looks: Looks, key: str, port: int | str, fields: tuple[str, str]) -> str | Problem:
+class Wish(msgspec.Struct, frozen=True):
+    """How the object itself wants its backends spoken to, and a name for that: it comes before what is said of the
+    Service."""
+
+    name: str
+    dial: Dial
+
+
+def cluster_of(
+    looks: Looks, key: str, port: int | str, fields: tuple[str, str], wish: Wish | None = None
+) -> str | Problem:
     """The name of the cluster behind a port (number or name) of the Service `key`, or why it cannot be used.
 
-    `fields` are the field paths of the Service's name and of the port, for the Problem. A Service whose ApisixUpstream
-    asks for TLS to the backends is not spoken to in clear.
+    `fields` are the field paths of the Service's name and of the port, for the Problem. Without a wish the
+    ApisixUpstream of the Service's name says how it is spoken to, else the Service's appProtocol.
     """
     namespace, _, name = key.partition("/")
     at = fields[0] if looks.service(key) is None else fields[1]
     if isinstance(port, str) and port.isascii() and port.isdigit() and len(port) <= _DIGITS:
         port = int(port)
-    cluster = resolve(looks.service, namespace, name, port, at)
-    upstream = looks.upstream(key)
-    if isinstance(cluster, Problem) or upstream is None or not wants_tls(upstream, int(cluster.rpartition(":")[2])):
+    cluster = resolve(looks.service, namespace, name, port, at, lambda _: True)
+    if isinstance(cluster, Problem):
         return cluster
-    message = f"ApisixUpstream {key} asks for TLS to the backends, which is not supported yet"
-    return Problem("UnsupportedProtocol", message, fields[0])
+    said = wish or _said(looks, key, cluster, fields)
+    if isinstance(said, Problem) or said is None:
+        return said or cluster
+    named = variant(cluster, said.name)
+    looks.dial(named, said.dial)
+    return named
+
+
+def _said(looks: Looks, key: str, cluster: str, fields: tuple[str, str]) -> Wish | Problem | None:
+    """What is said of the Service."""
+    number = number_of(cluster)
+    upstream = looks.upstream(key)
+    dial = None if upstream is None else upstream_dial(upstream, number, looks)
+    if isinstance(dial, Problem):
+        message = f"ApisixUpstream {key}: {dial}"
+        return Problem("UnsupportedProtocol", message, fields[0])
+    if dial is not None:
+        return Wish("ApisixUpstream", dial) if dial != SCHEMES["http"] else None
+    service = looks.service(key)
+    found = None if service is None else port_of(service, number)
+    if found is None or not wants_tls(found):
+        return None
+    scheme = _APP_PROTOCOLS.get((found.app_protocol or "").lower())
+    if scheme is None:
+        message = f"appProtocol {found.app_protocol} of Service {key} is not supported"
+        return Problem("UnsupportedProtocol", message, fields[1])
+    return Wish("appProtocol", SCHEMES[scheme])

@@ -122,8 +122,8 @@ class StandingBuilder:
     def _local(self, port: ServicePort) -> int:
         """Where the Service leads to; 0 for what is not one of our ports: nobody's edit opens another one."""
         number = port.target_port
-        own = (self._policy.http_port, self._policy.https_port)
-        return number if isinstance(number, int) and number in PORTS and number not in own else 0
+        free = isinstance(number, int) and number in PORTS and number not in self._policy.own()
+        return number if free and isinstance(number, int) else 0
 
 
 def _keys(gateway: Gateway, cluster: ClusterPolicy) -> tuple[str, str]:

@@ -23,6 +23,17 @@ class ClusterPolicy(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = "cluster.local"
 
 
+class ProxiedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Where connections begin with a header of the PROXY protocol, from `senders` only where these are given.
+    `required`: at the ports of the default listeners. `http_port` and `https_port`: at further ones, which serve what
+    those do; 0 = none."""
+
+    required: bool = False
+    senders: tuple[str, ...] = ()
+    http_port: int = 0
+    https_port: int = 0
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What does not come from objects. `http_port` and `https_port` are where listeners on 80 and 443 are bound;
     others are bound as they are. `addresses` are those at which Gateways can be reached. `gateway_class` is the name of
@@ -35,13 +46,23 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ingress_class: str = "pygateway"
     gateway_class: str = ""
     default_certificate: str = ""
+    proxied: ProxiedPolicy = ProxiedPolicy()
     addresses: tuple[str, ...] = ("127.0.0.1",)
+    stream_tcp: tuple[int, ...] = ()
+    stream_tls: tuple[int, ...] = ()
+    stream_udp: tuple[int, ...] = ()
+    """Ports that are open for stream rules of ApisixRoutes; on those of `stream_tls` TLS ends."""
     cluster: ClusterPolicy | None = None
     """None: without a cluster, where listeners are bound as they are."""
 
     def bind(self, port: int) -> int:
         """The local port of a listener's `port`."""
         return {80: self.http_port, 443: self.https_port}.get(port, port)
+
+    def own(self) -> frozenset[int]:
+        """Local ports that are ours for other things than Gateways."""
+        web = (self.http_port, self.https_port, self.proxied.http_port, self.proxied.https_port)
+        return frozenset((*web, *self.stream_tcp, *self.stream_tls, *self.stream_udp))
 
     def taken(self, port: int) -> int:
         """The port whose listeners are bound where those of `port` would be; 0 when there is none."""
@@ -93,8 +114,16 @@ class StatusAddress(msgspec.Struct, frozen=True):
     value: str
 
 
-class GatewayStatus(msgspec.Struct, frozen=True):
+class GatewayStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """`attached_listener_sets` counts those that are accepted."""
+
     addresses: tuple[StatusAddress, ...]
+    conditions: tuple[Condition, ...]
+    listeners: tuple[ListenerStatus, ...]
+    attached_listener_sets: int = 0
+
+
+class ListenerSetStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
     listeners: tuple[ListenerStatus, ...]
 
@@ -111,6 +140,18 @@ class RouteStatus(msgspec.Struct, frozen=True):
     parents: tuple[RouteParentStatus, ...]
 
 
+class PolicyAncestorStatus(msgspec.Struct, frozen=True, rename="camel"):
+    ancestor_ref: ParentReference
+    controller_name: str
+    conditions: tuple[Condition, ...]
+
+
+class PolicyStatus(msgspec.Struct, frozen=True):
+    """Our entries only; the list may hold other controllers' too."""
+
+    ancestors: tuple[PolicyAncestorStatus, ...]
+
+
 class ApisixStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
@@ -121,7 +162,9 @@ class IngressStatus(msgspec.Struct, frozen=True, rename="camel"):
     load_balancer: LoadBalancerStatus
 
 
-Status = GatewayClassStatus | GatewayStatus | RouteStatus | ApisixStatus | IngressStatus
+Status = (
+    GatewayClassStatus | GatewayStatus | ListenerSetStatus | RouteStatus | PolicyStatus | ApisixStatus | IngressStatus
+)
 
 
 class GatewayPort(msgspec.Struct, frozen=True, order=True):

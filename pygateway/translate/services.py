@@ -134,10 +134,11 @@ def _wish(one: GatewayView, cluster: ClusterPolicy) -> ServiceWish | None:
 
 
 def _ports(one: GatewayView) -> Iterator[GatewayPort]:
-    """Of the listeners that are valid, also where nothing can attach to them: the Gateway has its address then."""
+    """Of the listeners that are valid, also where nothing can attach to them: the Gateway has its address then. Those
+    that are served without being valid refuse clients (`Judged.silent`)."""
     chosen = {(each.port, each.protocol): each.node_port for each in one.parameters.node_ports}
-    for each in one.listeners:
-        if each.conditions[0].status == "True":
+    for each in one.every_listener():
+        if each.serves or each.conditions[0].status == "True":
             port, protocol = each.spec.port, transport(each.spec.protocol)
             yield GatewayPort(port, protocol, chosen.get((port, protocol), 0))
 

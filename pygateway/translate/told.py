@@ -10,10 +10,11 @@ from pygateway.resources.gateway import GROUP, GatewayClass
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
 from pygateway.translate.gateways import Classes, class_status, gateway_status
-from pygateway.translate.httproute import RouteResult, with_notes
 from pygateway.translate.listeners import GatewayView
+from pygateway.translate.listenersets import listener_set_status, stray
 from pygateway.translate.reach import Reach
 from pygateway.translate.result import Policy, Problem, RouteStatus, Status
+from pygateway.translate.routes import RouteResult, with_notes
 
 
 class Gateways(msgspec.Struct, frozen=True):
@@ -52,34 +53,39 @@ def classes(told: Told, found: Mapping[str, GatewayClass], ours: Classes) -> Non
             told.add(ref, None, (Problem("NotOurs", message, "spec.controllerName", note=True),))
 
 
-def attached(routes: Mapping[str, RouteResult]) -> Mapping[str, int]:
+def attached(routes: Mapping[Ref, RouteResult]) -> Mapping[str, int]:
     """The number of accepted routes by the key of the listener."""
     return Counter(listener for result in routes.values() for listener in result.attached)
 
 
 def gateways(told: Told, found: Gateways, world: World, counts: Mapping[str, int], policy: Policy) -> None:
-    """Gateways; those of others are left alone."""
+    """Gateways and their ListenerSets; those of others are left alone."""
+    attached: set[Ref] = set()
     for key, one in found.views.items():
         ref = _ref("Gateway", world.gateways[key].metadata)
         if isinstance(one, Problem):
             told.add(ref, None, (one,))
-        else:
-            reach = found.reaches.get(key)
-            foreign = (reach.foreign,) if reach is not None and reach.foreign is not None else ()
-            told.add(ref, gateway_status(one, counts, policy, reach), (*one.problems, *foreign))
+            continue
+        reach = found.reaches.get(key)
+        foreign = (reach.foreign,) if reach is not None and reach.foreign is not None else ()
+        status = gateway_status(one, counts, policy, reach)
+        told.add(ref, status, (*one.problems, *foreign))
+        for each in one.sets:
+            own = _ref("ListenerSet", each.listener_set.metadata)
+            attached.add(own)
+            told.add(own, listener_set_status(each, status, counts, reach), each.problems)
+    for each_set in world.listener_sets.values():
+        own = _ref("ListenerSet", each_set.metadata)
+        if own not in attached:
+            told.add(own, None, (stray(each_set, found.views),))
 
 
 def routes(
-    told: Told,
-    results: Mapping[str, RouteResult],
-    world: World,
-    losses: Mapping[Ref, tuple[Problem, ...]],
-    policy: Policy,
+    told: Told, results: Mapping[Ref, RouteResult], losses: Mapping[Ref, tuple[Problem, ...]], policy: Policy
 ) -> None:
-    """HTTPRoutes. One that loses requests to another stays accepted, and its status says so. In a cluster one that is
-    not ours is told that there shall be no entry of ours: there may be one from before."""
-    for key, result in results.items():
-        ref = _ref("HTTPRoute", world.http_routes[key].metadata)
+    """Routes of Gateways. One that loses requests to another stays accepted, and its status says so. In a cluster one
+    that is not ours is told that there shall be no entry of ours: there may be one from before."""
+    for ref, result in results.items():
         lost, status = losses.get(ref, ()), result.status
         if lost and status is not None:
             status = with_notes(status, [str(problem) for problem in lost])

@@ -19,6 +19,8 @@ from pygateway.translate.result import (
     Condition,
     GatewayClassStatus,
     GatewayStatus,
+    ListenerSetStatus,
+    PolicyStatus,
     Problem,
     RouteStatus,
     Status,
@@ -66,7 +68,14 @@ def _refused(status: Status, problems: tuple[Problem, ...], generation: int) -> 
                 for parent in status.parents
             )
         )
-    if isinstance(status, GatewayStatus | GatewayClassStatus):
+    if isinstance(status, PolicyStatus):
+        return PolicyStatus(
+            tuple(
+                msgspec.structs.replace(one, conditions=_conditions(one.conditions, problems, generation))
+                for one in status.ancestors
+            )
+        )
+    if isinstance(status, GatewayStatus | GatewayClassStatus | ListenerSetStatus):
         return msgspec.structs.replace(status, conditions=_conditions(status.conditions, problems, generation))
     return status
 

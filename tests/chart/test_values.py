@@ -54,10 +54,13 @@ def test_an_unknown_key_is_refused_by_name(value: str, named: str, helm: Helm) -
         ("replicaCount=2,apisix.replicaCount=3", "replicaCount (2) and apisix.replicaCount (3)"),
         ("metrics.serviceMonitor.enabled=true,serviceMonitor.enabled=false", "disagree"),
         ("gateway.tls.fallbackSNI=a.example", "gateway.tls.fallbackSNI: say settings.default_certificate, a Secret"),
-        ("apisix.ssl.existingCASecret=ca", "apisix.ssl.existingCASecret: TLS to backends is not supported yet"),
+        ("apisix.ssl.existingCASecret=ca", "apisix.ssl.existingCASecret: say whom to trust in a BackendTLSPolicy"),
         ("gateway.tls.sslProtocols=TLSv1.1", 'gateway.tls.sslProtocols: it is "TLSv1.2 TLSv1.3" or "TLSv1.3"'),
-        ("service.stream.enabled=true,service.stream.tcp[0]=9100", "TCP and UDP ports are not supported yet"),
-        ("gateway.proxyProtocol.http.enabled=true", "PROXY protocol"),
+        ("gateway.proxyProtocol.https.enabled=true", "gateway.proxyProtocol.https.enabled: it serves what gateway.tls"),
+        ("apisix.proxyProtocol.enabled=true", "apisix.proxyProtocol.enabled: say gateway.proxyProtocol.http.enabled"),
+        ("gateway.stream.enabled=true,gateway.stream.tcp[0]=tcp", 'gateway.stream.tcp: "tcp" is no port'),
+        ("gateway.stream.enabled=true,gateway.stream.udp[0].addr=53,gateway.stream.udp[0].tls=true", "TLS goes over"),
+        ("gateway.stream.only=true", "gateway.stream.only: say gateway.http.enabled"),
         ("gateway.http.additionalContainerPorts[0].port=81", "further ports"),
         ("gateway.ingress.enabled=true", "gateway.ingress.enabled"),
         ("apisix.enabled=false", "apisix.enabled"),
@@ -161,6 +164,10 @@ class TestNotes:
         assert "ingress-controller.config.apisix.serviceNamespace: " in told
         assert "ingress-controller.enabled: the controller is always there" in told
         assert "WARNING" not in told
+
+    def test_where_the_proxy_protocol_is_wanted_the_request_speaks_it(self, notes: Callable[..., str]) -> None:
+        told = notes(*WALKTHROUGH, "--set", "gateway.proxyProtocol.enabled=true")
+        assert "curl --haproxy-protocol http://localhost:30800/" in told
 
     def test_nothing_is_said_about_what_was_not_given(self, notes: Callable[..., str]) -> None:
         assert "no meaning" not in notes()

@@ -169,9 +169,10 @@ class Backend:
         self._server: asyncio.Server | None = None
         self._wires: list[Wire] = []
         self.port = 0
+        self.options: dict[str, Any] = {}
 
     async def start(self, port: int = 0) -> Self:
-        self._server = await asyncio.start_server(self._on_connection, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._on_connection, "127.0.0.1", port, **self.options)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

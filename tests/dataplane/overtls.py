@@ -56,7 +56,7 @@ class TlsGateway(Gateway):
     def tls(self, *listeners: ir.Listener, certificates: tuple[ir.Certificate, ...] = ()) -> None:
         """Put these in place of all listeners; those without virtual hosts get one for everything."""
         there = certificates or (certificate("a.example", "*.b.example"),)
-        made = [with_host(one) if not one.hosts else (one, None) for one in listeners]
+        made = [with_host(one, *self.routes) if not one.hosts else (one, None) for one in listeners]
         before = dict.fromkeys(self._names, None) if hasattr(self, "_names") else {"default": None}
         self._names = [one.name for one, _ in made]
         self.apply(

@@ -12,7 +12,12 @@ from pygateway.routing.view import RequestView
 
 NAMES = ("", "a.x", "b.x", "a.b.x", "x", "y")
 PATTERNS = ("", "*.x", "*.b.x", *NAMES[1:])
-WAYS = (None, ir.ClientAuth("ca"), ir.ClientAuth("ca", required=False))
+WAYS = (
+    None,
+    ir.ClientAuth("ca"),
+    ir.ClientAuth("ca", required=False),
+    ir.ClientAuth("ca", required=False, fallback=True),
+)
 GOOD = ir.Certificate("good", b"", b"", ("a.x", "*.x"))
 
 terminations = st.lists(

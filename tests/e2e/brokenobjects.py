@@ -97,11 +97,12 @@ def gateways() -> Iterator[Broken]:
     yield one(
         "name", *invalid, infrastructure=parameters(group="pygateway.dev", kind="GatewayParameters", name="nobody")
     )
-    for protocol in ("TCP", "UDP", "example.com/odd"):
-        name = protocol.rpartition("/")[2].lower()
-        yield one(
-            name, "listeners", "Accepted", "UnsupportedProtocol", listeners=listening(protocol=protocol, port=9000)
-        )
+    refused = ("listeners", "Accepted")
+    yield one("odd", *refused, "UnsupportedProtocol", listeners=listening(protocol="example.com/odd", port=9000))
+    clash = [{**http, "port": 9000}, {"name": "tcp", "protocol": "TCP", "port": 9000}]
+    yield one("clash", *refused, "ProtocolConflict", listeners=clash)
+    odd_mode = {"mode": "Terminate", "certificateRefs": [{"name": "nobody"}], "options": {"example.com/fast": "yes"}}
+    yield one("tls-options", *refused, "UnsupportedValue", listeners=listening(protocol="TLS", port=8443, tls=odd_mode))
     tls = {"certificateRefs": [{"name": "nobody"}]}
     secure = listening(protocol="HTTPS", port=443, tls=tls)
     yield one("https", "listeners", "ResolvedRefs", "InvalidCertificateRef", listeners=secure)
@@ -229,17 +230,19 @@ def other_apisix() -> Iterator[Broken]:
     v2 = "apisix.apache.org/v2"
     unsupported = ("", "Accepted", "False", "NotSupported")
     upstreams: dict[str, Object] = {
-        "scheme": {"scheme": "grpcs"},
+        "scheme": {"scheme": "udp"},
         "balancer": {"loadbalancer": {"type": "coin-toss"}},
         "health": {"healthCheck": {"active": {"type": "carrier-pigeon"}}},
         "host": {"passHost": "somebody"},
         "subsets": {"subsets": [{"name": "a", "labels": {"a": "b"}}]},
         "external": {"externalNodes": [{"name": "nobody.example", "type": "Service"}]},
         "discovery": {"discovery": {"type": "nobody", "serviceName": "x"}},
-        "certificate": {"tlsSecret": {"name": "nobody", "namespace": NAMESPACE}},
     }
     for name, spec in upstreams.items():
         yield Broken(manifest(v2, "ApisixUpstream", name, spec), *unsupported)
+    mutual = {"scheme": "https", "tlsSecret": {"name": "nobody", "namespace": NAMESPACE}}
+    unresolved = ("", "ResolvedRefs", "False", "InvalidCertificateRef")
+    yield Broken(manifest(v2, "ApisixUpstream", "certificate", mutual), *unresolved)
     secret = {"hosts": ["tls.broken.example"], "secret": {"name": "nobody", "namespace": NAMESPACE}}
     yield Broken(manifest(v2, "ApisixTls", "tls", secret), *unsupported)  # the walk-through has no port for TLS
     auth = {"authParameter": {"keyAuth": {"secretRef": {"name": "nobody"}}}}

@@ -24,6 +24,7 @@ PLACES = {
     "services": "/api/v1",
     "events": "/api/v1",
     "namespaces": "/api/v1",
+    "configmaps": "/api/v1",
     "deployments": "/apis/apps/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
@@ -32,8 +33,15 @@ PLACES = {
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
     "gatewayclasses": "/apis/gateway.networking.k8s.io/v1",
     "gateways": "/apis/gateway.networking.k8s.io/v1",
+    "listenersets": "/apis/gateway.networking.k8s.io/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
+    "tlsroutes": "/apis/gateway.networking.k8s.io/v1",
+    "tcproutes": "/apis/gateway.networking.k8s.io/v1",
+    "udproutes": "/apis/gateway.networking.k8s.io/v1",
+    "grpcroutes": "/apis/gateway.networking.k8s.io/v1",
+    "backendtlspolicies": "/apis/gateway.networking.k8s.io/v1",
     "apisixroutes": "/apis/apisix.apache.org/v2",
+    "apisixtlses": "/apis/apisix.apache.org/v2",
 }
 """Where the API has each kind that the stories ask for by name."""
 

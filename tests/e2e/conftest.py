@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pytest
 
@@ -106,7 +106,7 @@ def traffic(release: Release, backends: Release) -> Callable[..., Traffic]:
     """Starts steady traffic over the walk-through's routes, from the host outside the cluster where there is one."""
     prefix = Lab(os.environ[VARIABLE]).prefix(CLIENT) if VARIABLE in os.environ else ()
 
-    def start(asks: dict[str, str] = ASKS, **options: str) -> Traffic:
-        return Traffic(release.targets, asks, prefix=prefix, **options)
+    def start(asks: dict[str, str] = ASKS, targets: Sequence[str] = (), **options: str) -> Traffic:
+        return Traffic(targets or release.targets, asks, prefix=prefix, **options)
 
     return start

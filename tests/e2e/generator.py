@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -33,7 +34,8 @@ class ClosedBeforeAnswerError(Exception):
 @dataclass
 class Outcome:
     """What became of one request. `port` is the client's, of the last connection. `sent` and
-    `ended` are on the machine's monotonic clock, `late` is how much after its time the request began."""
+    `ended` are on the machine's monotonic clock, `late` is how much after its time the request began.
+    `serial` is of the certificate that was shown, over TLS."""
 
     kind: str
     target: str
@@ -47,6 +49,7 @@ class Outcome:
     body: str = ""
     received: int = 0
     error: str = ""
+    serial: int = 0
 
 
 class Ask(NamedTuple):
@@ -65,6 +68,7 @@ class Connection:
         self.socket.bind(("", 0))
         self.port = self.socket.getsockname()[1]
         self.used = False
+        self.serial = 0
 
     async def open(self) -> None:
         host, _, port = self.target.rpartition(":")
@@ -80,20 +84,26 @@ class Connection:
         except OSError:
             return True
 
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.socket, data)
+
+    async def receive(self) -> bytes:
+        """What has come; nothing at the end."""
+        return await asyncio.get_running_loop().sock_recv(self.socket, 65536)
+
     async def exchange(self, request: bytes, outcome: Outcome) -> bool:
         """Send and read the whole answer into `outcome`; whether the connection may be used again."""
-        loop = asyncio.get_running_loop()
         self.used = True
         try:
-            await loop.sock_sendall(self.socket, request)
-            data = await loop.sock_recv(self.socket, 65536)
+            await self.send(request)
+            data = await self.receive()
         except OSError as error:
             raise ClosedBeforeAnswerError(repr(error)) from error
         if not data:
             raise ClosedBeforeAnswerError("closed before the answer")
         outcome.received = len(data)
         while not (answer := whole(data)):
-            more = await loop.sock_recv(self.socket, 65536)
+            more = await self.receive()
             if not more:
                 raise OSError(f"closed after {len(data)} bytes")
             data += more
@@ -103,6 +113,37 @@ class Connection:
 
     def close(self) -> None:
         self.socket.close()
+
+
+class SecureConnection(Connection):
+    """One over TLS. `trusted` are authorities, `name` is asked for and verified."""
+
+    def __init__(self, target: str, name: str, trusted: ssl.SSLContext) -> None:
+        super().__init__(target)
+        self._name = name
+        self._trusted = trusted
+
+    async def open(self) -> None:
+        await super().open()
+        self._reader, self._writer = await asyncio.open_connection(
+            sock=self.socket, ssl=self._trusted, server_hostname=self._name
+        )
+        self.serial = int(self._writer.get_extra_info("peercert")["serialNumber"], 16)
+
+    def closed_while_idle(self) -> bool:
+        return self._reader.at_eof() or self._writer.is_closing()
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def receive(self) -> bytes:
+        return await self._reader.read(65536)
+
+    def close(self) -> None:
+        if self.used and hasattr(self, "_writer"):
+            self._writer.transport.abort()
+        super().close()
 
 
 def whole(data: bytes) -> tuple[int, str, bool] | None:
@@ -130,6 +171,7 @@ class Generator:
             self._slots.put_nowait((options.target[number % len(options.target)], None))
         connection = "keep-alive" if options.kind == "kept" else "close"
         length = "Content-Length: 0\r\n" if options.method == "POST" else ""
+        self._trusted = ssl.create_default_context(cafile=options.tls) if options.tls else None
         self._asks = []
         for path, _, body in (ask.partition("=") for ask in options.ask):
             head = (
@@ -176,7 +218,7 @@ class Generator:
         self._output.flush()
 
     async def _on_new(self, request: bytes, outcome: Outcome) -> None:
-        connection = Connection(outcome.target)
+        connection = self._connection(outcome.target)
         try:
             await self._use(connection, request, outcome)
         finally:
@@ -192,7 +234,7 @@ class Generator:
                 connection.close()
                 connection = None
             outcome.reused = connection is not None
-            connection = connection or Connection(target)
+            connection = connection or self._connection(target)
             try:
                 keep = await self._use(connection, request, outcome)
             except ClosedBeforeAnswerError:
@@ -200,7 +242,7 @@ class Generator:
                     raise
                 connection.close()
                 outcome.retries += 1
-                connection = Connection(target)
+                connection = self._connection(target)
                 keep = await self._use(connection, request, outcome)
         finally:
             if connection and (spare or not keep):
@@ -208,10 +250,16 @@ class Generator:
             if not spare:
                 self._slots.put_nowait((target, connection if keep else None))
 
+    def _connection(self, target: str) -> Connection:
+        if self._trusted is None:
+            return Connection(target)
+        return SecureConnection(target, self._options.host, self._trusted)
+
     async def _use(self, connection: Connection, request: bytes, outcome: Outcome) -> bool:
         outcome.port = connection.port
         if not connection.used:
             await connection.open()
+        outcome.serial = connection.serial
         return await connection.exchange(request, outcome)
 
 
@@ -228,6 +276,7 @@ def main() -> None:
     parser.add_argument("--method", default="GET")
     parser.add_argument("--host", default="test.example")
     parser.add_argument("--ask", action="append", required=True, help="PATH=BODY, repeatable; an empty BODY is any")
+    parser.add_argument("--tls", default="", help="file of trusted authorities: speak TLS, and verify --host")
     parser.add_argument("--output", required=True)
     options = parser.parse_args()
     with open(options.output, "w") as output:

@@ -19,6 +19,7 @@ STORIES = (
     "objects",
     "gateways",
     "rollouts",
+    "tls",
     "control_plane",
     "crashes",
     "propagation",

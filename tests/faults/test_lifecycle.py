@@ -17,7 +17,7 @@ Start = Callable[..., Gateway]
 Connect = Callable[[int], socket.socket]
 FORBIDDEN = (
     "pygateway.resources", "pygateway.translate", "pygateway.sources", "pygateway.publish",
-    "kubernetes_asyncio", "yaml", "aiohttp", "prometheus_client",
+    "kubernetes_asyncio", "yaml", "aiohttp", "prometheus_client", "OpenSSL", "cryptography",
 )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ CLUSTER = Policy(
         namespace="gateway-system", service="pygateway", deployment="pygateway", selector={"app": "pygateway"}
     ),
 )
+STREAMS = Policy(stream_tcp=(9100, 9101), stream_tls=(9443,), stream_udp=(9200, 9100))
 CLIENT = "192.0.2.1"
 
 
@@ -84,6 +85,8 @@ def _with_statuses(world: World, text: str) -> World:
 
 
 def policy_of(case: str) -> Policy:
+    if case.startswith("apisix-stream/"):
+        return STREAMS
     return CLUSTER if case.startswith("cluster/") else POLICY
 
 
@@ -112,6 +115,8 @@ class Router:
 
     def outcome(self, request: str) -> str:
         """The outcome of a request, both in the notation of a probe file."""
+        if request.split(" ", maxsplit=1)[0] in {"TCP", "UDP", "TLS"}:
+            return self._stream(request)
         head, port, name = _head(request)
         bind = port if self._policy.cluster is not None else self._policy.bind(port)
         listeners = list(self.snapshot.listeners.values())
@@ -133,6 +138,21 @@ class Router:
             compiled = next(route for handler, route in self._routes if handler is found.handler)
         assert compiled == law, f"{request}: the table says {compiled}, the law says {law}"
         return "404" if law is None else _action(law, head, port, "http" if name is None else "https")
+
+    def _stream(self, request: str) -> str:
+        """Of "TCP 9000", "UDP 53", or "TLS 443 a.example": a connection, a datagram, a handshake."""
+        protocol, port, *names = request.split(" ")
+        bind = int(port) if self._policy.cluster is not None else self._policy.bind(int(port))
+        place = bind + (ir.UDP_PLACES if protocol == "UDP" else 0)
+        law = spec.stream(list(self.snapshot.listeners.values()), self.snapshot.hosts, place, *names)
+        if law is None:
+            return "nothing"
+        if not isinstance(law.action, ir.Forward):
+            return "refused"
+        shares = [backend for backend in law.action.backends if backend.weight]
+        if not any(backend.cluster for backend in shares):
+            return "nowhere"
+        return f"forward {', '.join(_share(backend, len(shares)) for backend in shares)}"
 
     def _scope(self, bind: int, name: str) -> Choice | None:
         there = [one for one in self.snapshot.listeners.values() if one.bind == bind and one.protocol == "https"]

@@ -352,3 +352,32 @@ async def test_interim_answers_pings_and_long_heads() -> None:
         await backend.say(long, continuation(1, headers(1, ("z", "1"))[9:]))
         head = await wire.expect_response(200)
         assert "z: 1" in head
+
+
+@story
+async def test_a_backend_may_reset_each_stream_that_it_has_answered() -> None:
+    """As nginx does where it did not need the request's body (RFC 9113 section 8.1)."""
+    async with gateway() as g:
+        wire = await g.client()
+        backend = None
+        for number in range(1, 1501, 2):
+            await wire.send("GET / HTTP/1.1", "Host: a")
+            backend = backend or await Backend.of(g)
+            await backend.request()
+            await backend.say(headers(number, OK, ("content-length", "0")), frames.rst_stream(number, 0))
+            await wire.expect_response(200)
+        assert g.backends[0].connections == 1
+
+
+@story
+async def test_a_backend_that_resets_what_is_long_over_again_and_again_is_left() -> None:
+    async with gateway() as g:
+        wire = await g.client()
+        await wire.send("GET / HTTP/1.1", "Host: a")
+        backend = await Backend.of(g)
+        await backend.request()
+        await backend.say(headers(1, OK, ("content-length", "0")))
+        await wire.expect_response(200)
+        await backend.say(*[frames.rst_stream(1, 0)] * 1100)
+        assert (await backend.hear()).startswith("GOAWAY 0 ENHANCE_YOUR_CALM")
+        assert g.plane.counters().limits == {"http2_control_frames": 1}

@@ -11,7 +11,7 @@ from aiohttp import web
 Object = dict[str, Any]
 
 BUILT_IN = {
-    ("", "v1"): ["services", "namespaces", "nodes", "secrets"],
+    ("", "v1"): ["services", "namespaces", "nodes", "secrets", "configmaps"],
     ("discovery.k8s.io", "v1"): ["endpointslices"],
     ("networking.k8s.io", "v1"): ["ingresses", "ingressclasses"],
 }

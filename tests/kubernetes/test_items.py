@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pygateway.resources.core import ConfigMapData
 from pygateway.resources.meta import Ref
 from pygateway.resources.world import KINDS
 from pygateway.sources.kubernetes.items import Item, ItemReader
@@ -69,11 +70,27 @@ def test_a_secret_does_not_keep_the_whole_answer_in_memory() -> None:
     assert sys.getrefcount(text) == before
 
 
+def test_of_a_config_map_only_authorities_are_kept() -> None:
+    item = read("ConfigMap", data={"ca.crt": "PEM", "dashboard.json": "x" * 1000}, binaryData={"a": "eA=="})
+    assert item.faults == ()
+    assert item.value.data == ConfigMapData("PEM")
+    assert read("ConfigMap", data=None).value.data == ConfigMapData()
+
+
 def test_a_secret_that_cannot_be_read_does_not_say_what_is_in_it() -> None:
     for data in (["hunter2"], {"k": ["hunter2"]}, {"k": {"hunter2": 1}}):
         item = read("Secret", metadata={**META, "labels": None}, data=data)
         assert item.value is None
         assert "hunter2" not in repr(item)
+
+
+def test_of_a_config_map_nothing_but_authorities_is_kept() -> None:
+    large = {"ca.crt": "PEM", "dashboard.json": "x" * 100_000}
+    item = read("ConfigMap", data=large, binaryData={"b": "eA=="}, immutable=True)
+    assert (item.faults, item.value.data) == ((), ConfigMapData("PEM"))
+    assert len(msgspec.json.encode(item.value)) < 300
+    for nothing in ({}, {"data": None}, {"data": {"other": "x"}}):
+        assert read("ConfigMap", **nothing).value.data == ConfigMapData()
 
 
 def test_a_status_does_not_even_ask_for_a_look() -> None:

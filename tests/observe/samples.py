@@ -23,6 +23,8 @@ def full_report() -> Report:
         limits={"max-connections": 1},
         flags={"NR": 1},
         log_lost=1,
+        calls={"OK": 1},
+        proxy_headers={"v2": 1},
     )
     totals.add(worker, living=True)
     cluster = ClusterReport(

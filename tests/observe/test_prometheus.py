@@ -130,10 +130,10 @@ def prometheus(tmp_path: Path, gateway: Gateway) -> Iterator[Prometheus]:
         yield asked
 
 
-def ask(gateway: Gateway, path: str, times: int) -> None:
+def ask(gateway: Gateway, path: str, times: int, method: str = "GET", content_type: str = "text/plain") -> None:
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
     for _ in range(times):
-        connection.request("GET", path, headers={"Host": "shop.example"})
+        connection.request(method, path, headers={"Host": "shop.example", "Content-Type": content_type})
         connection.getresponse().read()
     connection.close()
 
@@ -177,6 +177,7 @@ def test_the_dashboard_has_answers(gateway: Gateway, prometheus: Prometheus) -> 
     def silent() -> set[str]:
         ask(gateway, "/cart", 2)
         ask(gateway, "/elsewhere", 1)
+        ask(gateway, "/no.Service/Call", 1, "POST", "application/grpc")
         return {expression for expression in dashboard_expressions() if not prometheus.values(filled(expression))}
 
     # Of what did not happen there is no number, and outside a cluster none of the cluster.

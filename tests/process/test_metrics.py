@@ -25,6 +25,7 @@ def counted(requests: int, *, route: str = "r", connections: int = 1) -> WorkerC
         limits={"max-connections": 1},
         flags={"NR": 2},
         log_lost=4,
+        proxy_headers={"v2": requests, "no-header": 1},
     )
 
 
@@ -62,6 +63,8 @@ def test_every_number_has_its_name() -> None:
     assert got["pygateway_connections"] == 1
     assert got["pygateway_accepted_connections_total"] == 10
     assert got["pygateway_limit_refusals_total limit=max-connections"] == 1
+    assert got["pygateway_proxy_protocol_headers_total result=v2"] == 10
+    assert got["pygateway_proxy_protocol_headers_total result=no-header"] == 1
     assert got["pygateway_access_log_lost_lines_total"] == 4
     assert got["pygateway_upstream_connections cluster=c state=active"] == 1
     assert got["pygateway_upstream_connections cluster=c state=idle"] == 2

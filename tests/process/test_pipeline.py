@@ -4,8 +4,10 @@ import asyncio
 import logging
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pygateway import ir
 from pygateway.process.outcome import Outcome
 from pygateway.process.pipeline import FaultLog, from_files
 from pygateway.settings import Settings
@@ -41,6 +43,16 @@ def test_manifests_become_a_snapshot_bound_as_the_settings_say(tmp_path: Path) -
     outcome = first(Settings(files=(str(tmp_path),), http=30800))
     assert [listener.bind for listener in outcome.snapshot.listeners.values()] == [30800]
     assert outcome.snapshot.hosts
+
+
+def test_the_proxy_protocol_is_expected_where_the_settings_say(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(GOOD)
+    there = Settings(files=(str(tmp_path),), http=30800, proxy_http=30801, proxy_protocol_senders=("10.0.0.0/8",))
+    header = ir.ProxyProtocol(("10.0.0.0/8",))
+    for mode, wanted in (("off", {30800: None, 30801: header}), ("on", {30800: header, 30801: header})):
+        listeners = first(msgspec.structs.replace(there, proxy_protocol=mode)).snapshot.listeners.values()
+        assert {listener.bind: listener.proxy_protocol for listener in listeners} == wanted
+        assert len({listener.hosts for listener in listeners}) == 1
 
 
 def test_faults_are_told_with_file_line_and_object(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,11 +1,13 @@
 """Ports are bound at once and given up in steps. The sockets are real; time is not."""
 
+import select
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
 
+from pygateway.ir.protocols import UDP_PLACES
 from pygateway.process.loop import Loop
 from pygateway.process.ports import LINGER, SETTLE, Ports
 from pygateway.process.sockets import Sockets
@@ -162,3 +164,34 @@ def test_ipv6_goes_deaf_like_ipv4(free_port: int) -> None:
     with pytest.raises(TimeoutError):
         socket.create_connection(("::1", free_port), timeout=0.3)
     world.sockets.close_all()
+
+
+def test_tcp_and_udp_of_one_number_are_two(world: World, free_port: int) -> None:
+    udp = free_port + UDP_PLACES
+    assert world.ports.want([free_port, udp]) == {free_port: "", udp: ""}
+    kinds = {place: {sock.type for sock in world.sockets.of(place, 0)} for place in (free_port, udp)}
+    assert kinds == {free_port: {socket.SOCK_STREAM}, udp: {socket.SOCK_DGRAM}}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"x", ("127.0.0.1", free_port))
+        queues = [sock for slot in (0, 1) for sock in world.sockets.of(udp, slot)]
+        readable, _, _ = select.select(queues, [], [], 5)
+        assert len(readable) == 1
+        assert readable[0].recv(10) == b"x"
+
+
+def test_a_udp_port_of_another_program_is_not_shared(world: World, free_port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", free_port))
+        fault = world.ports.want([free_port + UDP_PLACES])[free_port + UDP_PLACES]
+        assert fault == "Address already in use"
+
+
+def test_a_udp_port_is_given_up_too(world: World, free_port: int) -> None:
+    udp = free_port + UDP_PLACES
+    world.ports.want([udp])
+    world.ports.want([])
+    world.loop.pass_time(LINGER)
+    world.loop.pass_time(SETTLE)
+    assert world.sockets.ports() == []
+    assert world.workforce.told == [("bind", udp), ("unbind", udp)]

@@ -53,6 +53,8 @@ def test_a_switch_needs_no_value(flag: str, value: bool) -> None:
         ("--workers", "-1"),
         ("--drain-grace", "-0.5"),
         ("--trusted", "10.0.0.0/33"),
+        ("--proxy-protocol-senders", "10.0.0.0/33"),
+        ("--proxy-http", "65536"),
         ("--addresses", "localhost"),
         ("--admin-address", "everywhere"),
     ],

@@ -16,7 +16,10 @@ from pygateway.translate.result import (
     GatewayClassStatus,
     GatewayStatus,
     IngressStatus,
+    ListenerSetStatus,
     ListenerStatus,
+    PolicyAncestorStatus,
+    PolicyStatus,
     RouteParentStatus,
     RouteStatus,
     StatusAddress,
@@ -43,6 +46,15 @@ def parent(name: str, condition: Condition = GOOD, **more: Any) -> RouteParentSt
 def entry(name: str, condition: Condition = GOOD, controller: str = US, **more: Any) -> dict[str, Any]:
     ref = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name, **more}
     return {"parentRef": ref, "controllerName": controller, "conditions": [as_json(condition, BEFORE)]}
+
+
+def ancestor(name: str, condition: Condition = GOOD) -> PolicyAncestorStatus:
+    return PolicyAncestorStatus(ParentReference(name=name, namespace="shop"), US, (condition,))
+
+
+def ancestor_entry(name: str) -> dict[str, Any]:
+    made = entry(name, namespace="shop")
+    return {"ancestorRef": made.pop("parentRef"), **made}
 
 
 def addresses(*values: str) -> IngressStatus:
@@ -111,6 +123,34 @@ class TestRoutes:
         }  # fmt: skip
 
 
+class TestPolicies:
+    def test_our_entries_are_known_by_the_gateway_and_others_are_left_alone(self) -> None:
+        theirs = {**ancestor_entry("edge"), "controllerName": "example.com/other"}
+        current = {"ancestors": [theirs, ancestor_entry("edge"), ancestor_entry("gone")]}
+        assert changes(PolicyStatus((ancestor("edge"),)), current, FACTS) == {
+            "ancestors": [theirs, ancestor_entry("edge")]
+        }
+        assert changes(PolicyStatus((ancestor("edge"),)), {"ancestors": [ancestor_entry("edge")]}, FACTS) == {}
+
+    def test_a_new_entry_comes_last_and_an_old_one_keeps_its_time(self) -> None:
+        wanted = PolicyStatus((ancestor("new"), ancestor("edge", msgspec.structs.replace(GOOD, reason="Other"))))
+        made = changes(wanted, {"ancestors": [ancestor_entry("edge")]}, FACTS)["ancestors"]
+        assert [one["ancestorRef"]["name"] for one in made] == ["edge", "new"]
+        assert [one["conditions"][0]["lastTransitionTime"] for one in made] == [BEFORE, FACTS.now]
+
+    def test_there_are_no_more_than_the_api_server_takes(self) -> None:
+        theirs = [{**ancestor_entry(f"e{number}"), "controllerName": "example.com/other"} for number in range(15)]
+        wanted = PolicyStatus((ancestor("a"), ancestor("b")))
+        made = changes(wanted, {"ancestors": theirs}, FACTS)["ancestors"]
+        assert made[:15] == theirs
+        assert [one["ancestorRef"]["name"] for one in made[15:]] == ["a"]
+
+    def test_one_that_is_no_longer_ours_loses_our_entries(self) -> None:
+        theirs = {**ancestor_entry("edge"), "controllerName": "example.com/other"}
+        current = {"ancestors": [ancestor_entry("edge"), theirs]}
+        assert withdrawn(PolicyStatus((ancestor("edge"),)), current, FACTS) == {"ancestors": [theirs]}
+
+
 class TestGateways:
     WANTED = GatewayStatus(
         (StatusAddress("IPAddress", "10.0.0.1"),), (GOOD,), (ListenerStatus("http", (), 2, (GOOD,)),)
@@ -123,6 +163,23 @@ class TestGateways:
         assert list(made) == ["listeners"]
         assert made["listeners"][0]["attachedRoutes"] == 3
         assert made["listeners"][0]["conditions"] == [as_json(GOOD, FACTS.now)]
+
+    def test_no_set_is_as_good_as_no_count(self) -> None:
+        assert "attachedListenerSets" not in changes(self.WANTED, {}, FACTS)
+        two = msgspec.structs.replace(self.WANTED, attached_listener_sets=2)
+        current = merged({}, changes(two, {}, FACTS))
+        assert current["attachedListenerSets"] == 2
+        assert changes(self.WANTED, current, FACTS) == {"attachedListenerSets": 0}
+        none = {**current, "attachedListenerSets": 0}
+        assert changes(self.WANTED, none, FACTS) == {}
+        assert withdrawn(two, current, FACTS)["attachedListenerSets"] is None
+        assert "attachedListenerSets" not in withdrawn(two, none, FACTS)
+
+    def test_a_mode_that_is_secure_again_takes_its_condition_away(self) -> None:
+        insecure = Condition("InsecureFrontendValidationMode", "True", "ConfigurationChanged", "", 1)
+        current = {**merged({}, changes(self.WANTED, {}, FACTS)), "conditions": [as_json(GOOD, BEFORE)]}
+        current["conditions"].append(as_json(insecure, BEFORE))
+        assert changes(self.WANTED, current, FACTS) == {"conditions": [as_json(GOOD, BEFORE)]}
 
     def test_a_listener_that_is_gone_is_gone_from_the_status(self) -> None:
         current = merged({}, changes(self.WANTED, {}, FACTS))
@@ -137,6 +194,42 @@ class TestGateways:
             "conditions": [{"type": "Programmed", "status": "True", "reason": "theirs"}],
             "listeners": [],
         }
+
+
+class TestListenerSets:
+    WANTED = ListenerSetStatus((GOOD,), (ListenerStatus("http", (), 2, (GOOD,)),))
+
+    def test_what_the_crd_says_by_default_is_replaced(self) -> None:
+        pending = {"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
+        made = changes(self.WANTED, {"conditions": [{**pending, "lastTransitionTime": BEFORE}]}, FACTS)
+        assert made == {
+            "conditions": [as_json(GOOD, FACTS.now)],
+            "listeners": [
+                {
+                    "name": "http",
+                    "supportedKinds": [],
+                    "attachedRoutes": 2,
+                    "conditions": [as_json(GOOD, FACTS.now)],
+                }
+            ],
+        }
+        assert changes(self.WANTED, made, FACTS) == {}
+
+    def test_the_times_of_a_listener_are_kept(self) -> None:
+        current = merged({}, changes(self.WANTED, {}, msgspec.structs.replace(FACTS, now=BEFORE)))
+        fewer = msgspec.structs.replace(self.WANTED, listeners=(ListenerStatus("http", (), 1, (GOOD,)),))
+        [listener] = changes(fewer, current, FACTS)["listeners"]
+        assert (listener["attachedRoutes"], listener["conditions"]) == (1, [as_json(GOOD, BEFORE)])
+
+    def test_one_that_is_no_longer_ours_loses_what_we_said(self) -> None:
+        current = merged({}, changes(self.WANTED, {}, FACTS))
+        assert withdrawn(self.WANTED, current, FACTS) == {"conditions": [], "listeners": []}
+
+    def test_routes_name_it_by_its_kind(self) -> None:
+        ours, other = parent("edge", kind="ListenerSet"), parent("edge", BAD)
+        made = changes(RouteStatus((ours, other)), {"parents": [entry("edge", BAD)]}, FACTS)
+        assert [one["parentRef"]["kind"] for one in made["parents"]] == ["Gateway", "ListenerSet"]
+        assert changes(RouteStatus((ours, other)), made, FACTS) == {}
 
 
 class TestIngresses:
@@ -173,14 +266,17 @@ PARENT = st.fixed_dictionaries(
         "conditions": CONDITIONS,
     },
 )
+ANCESTOR = PARENT.map(lambda one: {"ancestorRef": one.pop("parentRef", None), **one})
 CURRENT = st.fixed_dictionaries(
     {},
     optional={
         "conditions": CONDITIONS,
         "parents": st.lists(PARENT | ANYTHING, max_size=4) | ANYTHING,
+        "ancestors": st.lists(ANCESTOR | ANYTHING, max_size=4) | ANYTHING,
         "listeners": st.lists(st.fixed_dictionaries({"name": TEXT | ANYTHING}, optional={"conditions": CONDITIONS}))
         | ANYTHING,
         "addresses": ANYTHING,
+        "attachedListenerSets": LEAF,
         "loadBalancer": st.dictionaries(st.just("ingress"), st.lists(ANYTHING, max_size=3) | ANYTHING) | ANYTHING,
     },
 )
@@ -188,8 +284,12 @@ WANTED = st.sampled_from([
     ApisixStatus((GOOD,)),
     GatewayClassStatus((GOOD,), (SupportedFeature("Gateway"),)),
     TestGateways.WANTED,
+    msgspec.structs.replace(TestGateways.WANTED, attached_listener_sets=2),
+    TestListenerSets.WANTED,
     RouteStatus(()),
     RouteStatus((parent("edge"), parent("old", BAD, port=3))),
+    PolicyStatus(()),
+    PolicyStatus((ancestor("edge"), ancestor("old", BAD))),
     addresses(),
     addresses("10.0.0.1", "10.0.0.2"),
 ])  # fmt: skip

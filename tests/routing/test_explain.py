@@ -129,6 +129,24 @@ class TestWinner:
         gateway.host("default|*", *made)
         assert ask("/a").margin == margin
 
+    @pytest.mark.parametrize(
+        ("kind", "theirs", "margin"),
+        [
+            ("GRPCRoute", (-4, -5, 0, 0, "", "", 0, 0), "more characters of the service come first: 8 before 3"),
+            ("GRPCRoute", (-9, -2, 0, 0, "", "", 0, 0), "more characters of the method come first: 5 before 2"),
+            ("GRPCRoute", (-9, -5, 0, 0, "", "", 0, 0), "more header conditions come first: 1 before 0"),
+            ("HTTPRoute", (0, -1, 0, 0, "", "", 0, 0), "a GRPCRoute comes before others whose path matches as well"),
+        ],
+    )
+    def test_the_places_of_a_grpc_route(self, gateway, ask, route, kind, theirs, margin):
+        ours = (-9, -5, -1, 0, "", "", 0, 0)
+        made = [
+            msgspec.structs.replace(route("/a"), precedence=precedence, origin=ir.Origin(of, "default", "r"))
+            for of, precedence in ((kind, theirs), ("GRPCRoute", ours))
+        ]
+        gateway.host("default|*", *made)
+        assert ask("/a").margin == margin
+
     def test_a_more_specific_host(self, gateway, ask):
         gateway.host("default|*", "/")
         gateway.host("default|foo.com", "/")

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pygateway import ir
 from pygateway.routing import spec
 from pygateway.routing.hosts import normal
+from pygateway.routing.paths import literal_directories
 from pygateway.routing.table import Handler, HostTable, compile_host, compile_port
 from pygateway.routing.view import RequestView
 
@@ -28,7 +30,20 @@ HOSTS = [
     "x" * 260 + ".a.io",
 ]
 VALUES = ["", "/", "/a", "/a/", "/a/b", "/a/b/", "/ab", "/ab/c", "/a//b", "/a/b/c", "/abc", "/ac", "*"]
-PATHS = [*VALUES[1:], "/a/bc", "/a/b/c/d", "/a//", "//", "/b", "/abcd/", "/ad", "/a/bcd/e", "/a/b/x/y/z/a/b/c/d/e/f"]
+PATHS = [
+    *VALUES[1:],
+    "/a/bc",
+    "/a/b/c/d",
+    "/a//",
+    "//",
+    "/b",
+    "/abcd/",
+    "/ad",
+    "/a/bcd/e",
+    "/a/b/x/y/z/a/b/c/d/e/f",
+    "/a.b/c",
+    "/a./b/",
+]
 PATTERNS = [
     "/a/.*",
     "/(a|ab)",
@@ -43,6 +58,9 @@ PATTERNS = [
     "\\*",
     "/a/b|/b",
     "/a/*",
+    "/a\\.b/[^/]+",
+    "/a\\./b/.*",
+    "/a\\.*/b",
 ]
 METHODS = ["GET", "HEAD", "POST"]
 CIDRS = [
@@ -190,3 +208,20 @@ def test_any_paths(found, requested):
     host = ir.VirtualHost("l|*", "*", tuple(found))
     views = [RequestView("GET", "", path) for path in requested]
     check([ir.Listener("l", 80, 80, hosts=("l|*",))], {"l|*": host}, views)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "directories"),
+    [
+        ("/a/b/.*", "/a/b/"),
+        ("/a/b", "/a/"),
+        ("^/a/(b|c)", ""),
+        ("/pkg\\.v1\\.Service/[^/]+", "/pkg.v1.Service/"),
+        ("/a\\.*/b", "/"),
+        ("/a/\\d/", "/a/"),
+        ("/a/*", "/"),
+        (".*", ""),
+    ],
+)
+def test_the_directories_that_a_pattern_begins_with(pattern, directories):
+    assert literal_directories(pattern) == directories

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pygateway.resources.core import ConfigMapData
 from pygateway.resources.meta import Ref
 from pygateway.sources.files import FileSource, load_text
 from pygateway.sources.source import SourceError
@@ -106,7 +107,7 @@ class TestWorld:
             f"---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\nanything: [1]\n"
             for version, kind in (
                 ("apps/v1", "Deployment"),
-                ("v1", "ConfigMap"),
+                ("v1", "LimitRange"),
                 ("v1", "ServiceAccount"),
                 ("v1", "Endpoints"),
                 ("networking.k8s.io/v1", "NetworkPolicy"),
@@ -117,6 +118,13 @@ class TestWorld:
         world, found = load_text("x.yaml", text)
         assert found == ()
         assert world == load_text("y.yaml", "")[0]
+
+    def test_of_a_config_map_only_authorities_are_kept(self) -> None:
+        text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nimmutable: true\nbinaryData: {b: eA==}\n"
+        world, found = load_text("x.yaml", text + "data: {ca.crt: PEM, nginx.conf: 'a; b;'}\n")
+        assert found == ()
+        assert world.config_maps["default/a"].data == ConfigMapData("PEM")
+        assert load_text("x.yaml", text)[0].config_maps["default/a"].data == ConfigMapData()
 
     def test_a_secret_is_carried_unopened_and_nothing_is_said_of_it(self) -> None:
         text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, labels: null}\n"

@@ -16,9 +16,7 @@ from pygateway.translate.annotations import APISIX, NGINX, judge
         (NGINX + "allowlist-source-range", ""),
         (NGINX + "denylist-source-range", "10.0.0.0/8"),
         (NGINX + "limit-rps", "5"),
-        (NGINX + "proxy-ssl-secret", "default/tls"),
-        (NGINX + "backend-protocol", "HTTPS"),
-        (NGINX + "backend-protocol", " grpcs "),
+        (NGINX + "proxy-ssl-anything-new", "x"),
         (NGINX + "ssl-passthrough", "true"),
         (NGINX + "configuration-snippet", "deny all;"),
         (NGINX + "enable-modsecurity", "true"),
@@ -28,7 +26,6 @@ from pygateway.translate.annotations import APISIX, NGINX, judge
         (APISIX + "http-allow-methods", "GET"),
         (APISIX + "plugin-config-name", "auth"),
         (APISIX + "svc-namespace", "other"),
-        (APISIX + "upstream-scheme", "https"),
     ],
 )
 def test_what_guards_closes_the_paths(name: str, value: str) -> None:
@@ -49,7 +46,6 @@ def test_the_redirect_to_https_can_be_turned_off(value: str, redirects: bool) ->
         (NGINX + "rewrite-target", "/"),
         (NGINX + "use-regex", "true"),
         (NGINX + "proxy-read-timeout", "5"),
-        (NGINX + "backend-protocol", "GRPC"),
         (NGINX + "no-such-annotation", "1"),
         (APISIX + "http-to-https", "true"),
         (APISIX + "upstream-retries", "2"),

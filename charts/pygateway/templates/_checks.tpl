@@ -8,11 +8,6 @@ that is refused. Takes (root, v).
   {{- $value := include "pygateway.given" (dict "values" $values "path" $path) -}}
   {{- if and $value (ne $value "false") -}}{{- fail (printf "%s: %s" $path $why) -}}{{- end -}}
 {{- end -}}
-{{- range list "gateway" "service" -}}
-  {{- if eq (include "pygateway.given" (dict "values" $values "path" (printf "%s.stream.enabled" .))) "true" -}}
-    {{- fail (printf "%s.stream: TCP and UDP ports are not supported yet" .) -}}
-  {{- end -}}
-{{- end -}}
 {{- if regexMatch "(^|/)apisix(-ingress-controller)?$" .v.image.repository -}}
   {{- fail (printf "image.repository: %s is another program; leave it out, or name an image of pygateway" .v.image.repository) -}}
 {{- end -}}
@@ -34,6 +29,9 @@ that is refused. Takes (root, v).
 {{- if not (has .v.gateway.tls.sslProtocols (list "TLSv1.2 TLSv1.3" "TLSv1.3 TLSv1.2" "TLSv1.3")) -}}
   {{- fail "gateway.tls.sslProtocols: it is \"TLSv1.2 TLSv1.3\" or \"TLSv1.3\"" -}}
 {{- end -}}
+{{- if and .v.gateway.proxyProtocol.https.enabled (not .v.gateway.tls.enabled) -}}
+  {{- fail "gateway.proxyProtocol.https.enabled: it serves what gateway.tls does, which is not enabled" -}}
+{{- end -}}
 {{- if and $values.watchNamespaces .v.namespaceSelector -}}
   {{- fail "watchNamespaces and namespaceSelector: say one of them" -}}
 {{- end -}}
@@ -46,13 +44,13 @@ apisix.ssl.additionalContainerPorts: further ports are not supported yet
 gateway.tls.fallbackSNI: say settings.default_certificate, a Secret
 service.tls.fallbackSNI: say settings.default_certificate, a Secret
 apisix.ssl.fallbackSNI: say settings.default_certificate, a Secret
-gateway.tls.existingCASecret: TLS to backends is not supported yet
-service.tls.existingCASecret: TLS to backends is not supported yet
-apisix.ssl.existingCASecret: TLS to backends is not supported yet
+gateway.tls.existingCASecret: say whom to trust in a BackendTLSPolicy
+service.tls.existingCASecret: say whom to trust in a BackendTLSPolicy
+apisix.ssl.existingCASecret: say whom to trust in a BackendTLSPolicy
 apisix.ssl.enableHTTP3: HTTP/3 is not supported
-gateway.proxyProtocol.http.enabled: the PROXY protocol is not supported yet
-gateway.proxyProtocol.https.enabled: the PROXY protocol is not supported yet
-apisix.proxyProtocol.enabled: the PROXY protocol is not supported yet
+apisix.proxyProtocol.enabled: say gateway.proxyProtocol.http.enabled and gateway.proxyProtocol.https.enabled
+gateway.stream.only: say gateway.http.enabled and gateway.tls.enabled
+service.stream.only: say gateway.http.enabled and gateway.tls.enabled
 gateway.http.additionalContainerPorts: further ports are not supported yet
 service.http.additionalContainerPorts: further ports are not supported yet
 gateway.ingress.enabled: an Ingress in front of the gateway is not supported; apply one of your own
@@ -122,13 +120,10 @@ logs.accessLogFormatEscape: see accessLog.format
 logs.errorLog: the log goes to standard error
 logs.errorLogLevel: see log.level
 autoscaling.version: autoscaling/v2 is used
-gateway.stream: TCP and UDP ports are not supported yet
-service.stream: TCP and UDP ports are not supported yet
 gateway.tls.http2: clients have the choice
 service.tls.http2: clients have the choice
-gateway.tls.certCAFilename: TLS to backends is not supported yet
-service.tls.certCAFilename: TLS to backends is not supported yet
-gateway.proxyProtocol: the PROXY protocol is not supported yet
+gateway.tls.certCAFilename: say whom to trust in a BackendTLSPolicy
+service.tls.certCAFilename: say whom to trust in a BackendTLSPolicy
 gateway.ingress: apply an Ingress of your own
 ingress: apply one of your own
 apisix.admin: there is no administration API
@@ -145,9 +140,9 @@ apisix.setIDFromPodUID: replicas need no identity
 apisix.status: see metrics.containerPort
 apisix.timezone: times are UTC
 apisix.ssl.http2: clients have the choice
-apisix.ssl.certCAFilename: TLS to backends is not supported yet
+apisix.ssl.certCAFilename: say whom to trust in a BackendTLSPolicy
 apisix.ssl.sslCiphers: see settings.tls_ciphers
-apisix.proxyProtocol: the PROXY protocol is not supported yet
+apisix.proxyProtocol: see gateway.proxyProtocol
 apisix.plugins: nothing needs to be switched on
 apisix.stream_plugins: nothing needs to be switched on
 apisix.readinessProbe: readiness is asked of the admin port

@@ -25,6 +25,32 @@ PYGATEWAY_HTTPS: {{ ternary $v.gateway.tls.containerPort 0 $v.gateway.tls.enable
 {{- if eq $v.gateway.tls.sslProtocols "TLSv1.3" }}
 PYGATEWAY_TLS_MIN_VERSION: "1.3"
 {{- end }}
+{{- with $v.gateway.proxyProtocol }}
+{{- if .enabled }}
+PYGATEWAY_PROXY_PROTOCOL: "on"
+{{- end }}
+{{- with .senders }}
+PYGATEWAY_PROXY_PROTOCOL_SENDERS: {{ join "," . | quote }}
+{{- end }}
+{{- if .http.enabled }}
+PYGATEWAY_PROXY_HTTP: {{ .http.containerPort | quote }}
+{{- end }}
+{{- if .https.enabled }}
+PYGATEWAY_PROXY_HTTPS: {{ .https.containerPort | quote }}
+{{- end }}
+{{- end }}
+{{- $tcp := include "pygateway.streamports" (dict "v" $v "protocol" "TCP" "tls" false) -}}
+{{- $tls := include "pygateway.streamports" (dict "v" $v "protocol" "TCP" "tls" true) -}}
+{{- $udp := include "pygateway.streamports" (dict "v" $v "protocol" "UDP" "tls" false) -}}
+{{- with $tcp }}
+PYGATEWAY_STREAM_TCP: {{ . | quote }}
+{{- end }}
+{{- with $tls }}
+PYGATEWAY_STREAM_TLS: {{ . | quote }}
+{{- end }}
+{{- with $udp }}
+PYGATEWAY_STREAM_UDP: {{ . | quote }}
+{{- end }}
 PYGATEWAY_ADMIN: {{ $v.metrics.containerPort | quote }}
 PYGATEWAY_ADMIN_ADDRESS: 0.0.0.0
 PYGATEWAY_WORKERS: {{ $v.workers | quote }}
@@ -33,7 +59,8 @@ PYGATEWAY_DRAIN_GRACE: {{ $v.drain.grace | quote }}
 PYGATEWAY_DRAIN_TIMEOUT: {{ $v.drain.timeout | quote }}
 PYGATEWAY_DEPLOYMENT: {{ $fullname }}
 PYGATEWAY_POD_SELECTOR: {{ printf "app.kubernetes.io/name=%s,app.kubernetes.io/instance=%s" (include "pygateway.name" .root) .root.Release.Name | quote }}
-{{- if or $v.gateway.http.enabled $v.gateway.tls.enabled }}
+{{- $proxied := $v.gateway.proxyProtocol.http.enabled }}
+{{- if or $v.gateway.http.enabled $v.gateway.tls.enabled $proxied (include "pygateway.streams" $v | fromJsonArray) }}
 PYGATEWAY_SERVICE: {{ $fullname }}-gateway
 {{- end }}
 PYGATEWAY_LEASE: {{ $fullname }}

@@ -14,6 +14,40 @@
 {{- end -}}
 {{- end -}}
 
+{{/*
+The ports for stream rules of ApisixRoutes as a JSON list of {port, protocol: TCP or UDP, tls}. An entry is a port, or as in
+APISIX's charts {addr: 9100, or "127.0.0.1:9100", tls: true}. Takes the values.
+*/}}
+{{- define "pygateway.streams" -}}
+{{- $found := list -}}
+{{- $stream := .gateway.stream -}}
+{{- if $stream.enabled -}}
+{{- range $protocol, $entries := dict "TCP" $stream.tcp "UDP" $stream.udp -}}
+  {{- range $entries -}}
+    {{- $one := ternary (get (dict "it" .) "it") (dict "addr" .) (kindIs "map" .) -}}
+    {{- $text := ternary $one.addr (toJson $one.addr) (kindIs "string" $one.addr) -}}
+    {{- $port := last (splitList ":" $text) -}}
+    {{- if not (regexMatch "^[1-9][0-9]{0,4}$" $port) -}}
+      {{- fail (printf "gateway.stream.%s: %s is no port" (lower $protocol) (toJson .)) -}}
+    {{- end -}}
+    {{- if and $one.tls (eq $protocol "UDP") -}}{{- fail "gateway.stream.udp: TLS goes over TCP" -}}{{- end -}}
+    {{- $found = append $found (dict "port" (int $port) "protocol" $protocol "tls" (default false $one.tls)) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
+{{/* Those of one protocol that end TLS, or do not, with commas between them. Takes (v, protocol, tls). */}}
+{{- define "pygateway.streamports" -}}
+{{- $found := list -}}
+{{- $wanted := . -}}
+{{- range include "pygateway.streams" .v | fromJsonArray -}}
+  {{- if and (eq .protocol $wanted.protocol) (eq .tls $wanted.tls) -}}{{- $found = append $found (.port | int | toString) -}}{{- end -}}
+{{- end -}}
+{{- join "," $found -}}
+{{- end -}}
+
 {{/* For objects without a namespace: two releases of one name must not meet. */}}
 {{- define "pygateway.clustername" -}}
 {{- printf "%s-%s" .Release.Namespace (include "pygateway.fullname" .) -}}

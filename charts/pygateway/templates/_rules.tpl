@@ -9,7 +9,7 @@
   verbs: [list, watch]
 # The routes themselves, and what they name.
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways, httproutes, referencegrants]
+  resources: [gateways, listenersets, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, referencegrants, backendtlspolicies]
   verbs: [list, watch]
 # A Service is made for a Gateway that is there, and removed for one that is gone: that is asked, not watched.
 - apiGroups: [gateway.networking.k8s.io]
@@ -29,9 +29,13 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [list, watch]
+# Authorities of certificates, which are public. Of a ConfigMap nothing but ca.crt is kept.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [list, watch]
 # What became of them: conditions and addresses.
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways/status, httproutes/status]
+  resources: [gateways/status, listenersets/status, httproutes/status, grpcroutes/status, tlsroutes/status, tcproutes/status, udproutes/status, backendtlspolicies/status]
   verbs: [patch]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]

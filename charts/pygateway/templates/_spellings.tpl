@@ -20,6 +20,17 @@ gateway.tls.servicePort: {also: [service.tls.servicePort], default: 443}
 gateway.tls.containerPort: {also: [service.tls.containerPort, apisix.ssl.containerPort], default: 9443}
 gateway.tls.nodePort: {also: [service.tls.nodePort], default: 0}
 gateway.tls.sslProtocols: {also: [service.tls.sslProtocols, apisix.ssl.sslProtocols], default: TLSv1.2 TLSv1.3}
+gateway.proxyProtocol.enabled: {default: false}
+gateway.proxyProtocol.senders: {default: []}
+gateway.proxyProtocol.http.enabled: {default: false}
+gateway.proxyProtocol.http.servicePort: {default: 9181}
+gateway.proxyProtocol.http.containerPort: {default: 9181}
+gateway.proxyProtocol.https.enabled: {default: false}
+gateway.proxyProtocol.https.servicePort: {default: 9182}
+gateway.proxyProtocol.https.containerPort: {default: 9182}
+gateway.stream.enabled: {also: [service.stream.enabled], default: false}
+gateway.stream.tcp: {also: [service.stream.tcp], default: []}
+gateway.stream.udp: {also: [service.stream.udp], default: []}
 image.repository: {also: [apisix.image.repository], default: pygateway}
 image.tag: {also: [apisix.image.tag], default: ""}
 image.pullPolicy: {also: [apisix.image.pullPolicy], default: IfNotPresent}

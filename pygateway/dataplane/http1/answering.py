@@ -11,10 +11,13 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import ProxyError
 from pygateway.dataplane.exchange import Exchange
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, Downstream
+from pygateway.dataplane.grpc import is_call, note_own, status_lines
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.body import encode_chunk, encode_end
 from pygateway.dataplane.http1.response import ResponseHead
-from pygateway.dataplane.http1.write import OK_LINE, framing_lines, own_answer, own_redirect, status_line
+from pygateway.dataplane.http1.write import OK_LINE, framing_lines, own_answer, own_redirect, own_status, status_line
+from pygateway.dataplane.proxyprotocol.ends import ends
+from pygateway.dataplane.proxyprotocol.header import Ends
 
 HEAD: Final = 0
 LENGTH: Final = 1
@@ -56,6 +59,9 @@ class Answering(Downstream):
         self._chunked_out = False
         self._blocked = False
         self._eof = False
+
+    def ends(self) -> Ends:
+        return ends(self._transport, self.forwarding.told)
 
     def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
         if self._minor > 0 and self._transport is not None:
@@ -129,8 +135,21 @@ class Answering(Downstream):
         if self._is_last() or self._minor == 0 or error.status in (400, 408, 431):
             self._keep = False
         self._chunked_out = False
-        self._send(own_answer(error, self.ctx, not self._keep, self._head_only))
+        exchange = self.exchange
+        if exchange is not None and is_call(exchange.head):
+            note_own(self.ctx, exchange, error)
+            self._send(own_status(error, self.ctx, not self._keep))
+        else:
+            self._send(own_answer(error, self.ctx, not self._keep, self._head_only))
         self.send_end(NO_LINES)
+
+    def end_call(self, error: ProxyError) -> bool:
+        exchange = self.exchange
+        if exchange is None or not self._chunked_out or self.state == TUNNEL or not is_call(exchange.head):
+            return False
+        note_own(self.ctx, exchange, error)
+        self.send_end(status_lines(error))
+        return True
 
     def answer_redirect(self, status: int, location: bytes) -> None:
         if self._is_last() or self._minor == 0:

@@ -16,6 +16,7 @@ from pygateway.dataplane.errors import (
     IDLE_TIMEOUT,
     UPSTREAM_RESET,
     UPSTREAM_SILENT,
+    Broken,
     ProxyError,
     bad_response,
 )
@@ -57,6 +58,7 @@ class ClientConnection(Connection):
     _sending: bool
     _blocked: bool
     _chunked_out: bool
+    _eof: bool
 
     def __init__(self, ctx: Context, peer: Peer) -> None:
         super().__init__(peer, ctx.wheel.now)
@@ -76,6 +78,7 @@ class ClientConnection(Connection):
         self._sending = False
         self._blocked = False
         self._chunked_out = False
+        self._eof = False
 
     # Called by the event loop.
 
@@ -102,6 +105,7 @@ class ClientConnection(Connection):
 
     def eof_received(self) -> bool:
         if self.state == TUNNEL and self.stream is not None:
+            self._eof = True
             self.stream.on_tunnel_end(False)
             return True
         return False
@@ -121,7 +125,8 @@ class ClientConnection(Connection):
             stream.on_response_end(NO_LINES)
         else:
             silent = state == HEAD and not self._buffer
-            stream.on_upstream_error(UPSTREAM_SILENT if silent else UPSTREAM_RESET)
+            error = UPSTREAM_SILENT if silent else UPSTREAM_RESET
+            stream.on_upstream_error(exc.error if isinstance(exc, Broken) else error)
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -188,7 +193,11 @@ class ClientConnection(Connection):
             self._touch()
 
     def send_tunnel_end(self) -> None:
-        if self._transport is not None and self._transport.can_write_eof() and self.state != CLOSED:
+        if self._transport is None or self.state == CLOSED:
+            return
+        if self._eof:
+            self._transport.close()  # nobody would hear of it: both halves have ended
+        elif self._transport.can_write_eof():
             self._transport.write_eof()
 
     def cancel(self) -> None:
@@ -196,7 +205,8 @@ class ClientConnection(Connection):
         self.close()
 
     def pause(self) -> None:
-        if self._transport is not None and self.state != CLOSED:
+        # Not when the answer is whole: the connection may be idle already, and would stay paused for the next exchange.
+        if self._transport is not None and self.stream is not None:
             self._transport.pause_reading()
             self.deadline = NEVER
 

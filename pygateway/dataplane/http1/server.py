@@ -9,7 +9,7 @@ Life of a connection (what may follow what); the exchange runs from the end of H
 """
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import (
@@ -41,7 +41,8 @@ from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http1.write import own_answer, status_line
 from pygateway.dataplane.http2.server import Http2Connection, begins_http2
 from pygateway.dataplane.port import Port
-from pygateway.dataplane.refuse import refuse
+from pygateway.dataplane.proxyprotocol.header import Addresses
+from pygateway.dataplane.refusal import refuse
 from pygateway.dataplane.wheel import NEVER
 
 END_OF_HEAD: Final = b"\r\n\r\n"
@@ -142,6 +143,8 @@ class ServerConnection(Answering):
         if exchange is not None:
             self.exchange = None
             exchange.on_client_error(CLIENT_GONE)
+        if self.forwarding.kept is not None:
+            self.forwarding.kept.let_go()
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -456,3 +459,14 @@ class ServerConnection(Answering):
             self.ctx.wheel.watch(self, self.ctx.wheel.now + self.ctx.config.linger_timeout)
         else:
             self.close()
+
+
+def enter(made: ServerConnection, transport: asyncio.Transport, told: Addresses | None, data: bytes) -> None:
+    """Let it go on with a connection of which `data` was read by another protocol; `told`: what the PROXY protocol
+    said of its ends."""
+    transport.set_protocol(cast(asyncio.Protocol, made))
+    made.connection_made(transport)
+    if told is not None:
+        made.forwarding = made.port.forwarding(told)
+    if data:
+        made.data_received(data)

@@ -5,6 +5,7 @@ from typing import Final
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import OVERLOAD, ProxyError, body, reason_phrase
 from pygateway.dataplane.framing import UNKNOWN_LENGTH
+from pygateway.dataplane.grpc import CONTENT_TYPE, status_lines
 from pygateway.dataplane.http1.response import ResponseHead
 
 OK_LINE: Final = b"HTTP/1.1 200 OK\r\n"
@@ -54,6 +55,16 @@ def own_answer(error: ProxyError, ctx: Context, close: bool, head_only: bool) ->
     if not head_only:
         parts.append(text)
     return b"".join(parts)
+
+
+def own_status(error: ProxyError, ctx: Context, close: bool) -> bytes:
+    """The same to a gRPC call: its status, without a body ("Trailers-Only")."""
+    lines = [b"HTTP/1.1 200 OK", ctx.date_line()[:-2], b"Server: pygateway", CONTENT_TYPE, b"Content-Length: 0"]
+    lines += status_lines(error)
+    if error.kind == OVERLOAD.kind:
+        lines.append(b"Retry-After: " + ctx.config.retry_after)
+    lines.append(b"Connection: close\r\n\r\n" if close else CRLF)
+    return CRLF.join(lines)
 
 
 def own_redirect(status: int, location: bytes, ctx: Context, close: bool) -> bytes:

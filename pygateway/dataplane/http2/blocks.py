@@ -5,6 +5,7 @@ from typing import Final
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import OVERLOAD, ProxyError
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, RequestOut
+from pygateway.dataplane.grpc import CONTENT_TYPE, status_lines
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http2.hpack import Encoder
 
@@ -51,11 +52,31 @@ def error_lines(error: ProxyError, size: int, ctx: Context, head_only: bool) -> 
     return lines + error.lines
 
 
-def request_block(encoder: Encoder, request: RequestOut, host: bytes) -> bytes:
-    """A request's head as a header block."""
+def call_lines(error: ProxyError, ctx: Context) -> list[bytes]:
+    """The fields of the same to a gRPC call: its status, without a body ("Trailers-Only")."""
+    lines = [ctx.date_line()[:-2], b"Server: pygateway", CONTENT_TYPE, *status_lines(error)]
+    if error.kind == OVERLOAD.kind:
+        lines.append(b"Retry-After: " + ctx.config.retry_after)
+    return lines
+
+
+def request_block(encoder: Encoder, request: RequestOut, host: bytes, scheme: bytes) -> bytes:
+    """A request's head as a header block; `scheme` is a whole line."""
     out: list[bytes] = []
     encoder.begin(out)
-    encoder.add([b":method: " + request.method.encode(), b":scheme: http"], out)
+    encoder.add([b":method: " + request.method.encode(), scheme], out)
+    add_fields(encoder, request, host, out)
+    if request.length >= 0:
+        encoder.add([b"content-length: %d" % request.length], out)
+    if request.expect:
+        encoder.add([b"expect: 100-continue"], out)
+    # We take trailers and pass them on, whatever this client said.
+    encoder.add([b"te: trailers"], out)
+    return b"".join(out)
+
+
+def add_fields(encoder: Encoder, request: RequestOut, host: bytes, out: list[bytes]) -> None:
+    """:authority and :path, what the gateway says of the client, and the end-to-end fields."""
     encoder.add([b":authority: " + (request.authority or host)], out)
     encoder.add_once(b":path", request.target, out)
     for line in request.forwarded.split(b"\r\n"):
@@ -64,10 +85,3 @@ def request_block(encoder: Encoder, request: RequestOut, host: bytes) -> bytes:
         elif line:
             encoder.add([line], out)
     encoder.add(request.lines, out)
-    if request.length >= 0:
-        encoder.add([b"content-length: %d" % request.length], out)
-    if request.expect:
-        encoder.add([b"expect: 100-continue"], out)
-    # We take trailers and pass them on, whatever this client said.
-    encoder.add([b"te: trailers"], out)
-    return b"".join(out)

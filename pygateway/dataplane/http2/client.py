@@ -1,4 +1,4 @@
-"""The backend's side of HTTP/2 in clear text, by prior knowledge: one connection, many exchanges at once.
+"""The backend's side of HTTP/2, by prior knowledge or over TLS (`dial`): one connection, many exchanges at once.
 
 Life of a connection: it is in its peer's `shared` from the moment it is open; it leaves when it retires (GOAWAY, too
 old, the endpoint is gone, a try got no byte in time), and closes when the last stream is over.
@@ -12,9 +12,11 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import (
     BACKEND_TIMEOUT,
     IDLE_TIMEOUT,
+    UPSTREAM_CANCELLED,
     UPSTREAM_REFUSED,
     UPSTREAM_RESET,
     UPSTREAM_SILENT,
+    Broken,
     ProxyError,
     bad_response,
 )
@@ -23,7 +25,7 @@ from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http2 import frames
 from pygateway.dataplane.http2.blocks import request_block
 from pygateway.dataplane.http2.channel import NO_LENGTH, NO_LINES, Channel
-from pygateway.dataplane.http2.connection import Connection
+from pygateway.dataplane.http2.connection import EARNED_BY_STREAM, Connection
 from pygateway.dataplane.http2.errors import (
     CANCEL,
     PROTOCOL_ERROR,
@@ -34,6 +36,7 @@ from pygateway.dataplane.http2.errors import (
 from pygateway.dataplane.http2.head import response_head, trailers
 from pygateway.dataplane.http2.hpack import Field, static_table
 from pygateway.dataplane.http2.states import CLOSED, HALF_LOCAL
+from pygateway.dataplane.http2.websocket import Upgradable, fail_all, taken
 from pygateway.dataplane.upstream.peer import Peer, Shared
 from pygateway.dataplane.wheel import NEVER
 
@@ -42,6 +45,7 @@ ASSUMED_STREAMS: Final = 100
 LAST_STREAM: Final = (1 << 31) - 1_000_001
 """Numbers are not used again: far below the end another connection takes over."""
 _STATIC: Final = static_table()
+_RESETS: Final[dict[int, ProxyError]] = {REFUSED_STREAM: UPSTREAM_REFUSED, CANCEL: UPSTREAM_CANCELLED}
 
 
 class Http2Client(Connection):
@@ -50,6 +54,9 @@ class Http2Client(Connection):
     ctx: Context
     peer: Peer
     shared: "Sharing"
+    scheme: bytes
+    asking: list[Upgradable]
+    """They wait for the backend's SETTINGS."""
     _transport: asyncio.Transport | None
     _write: Callable[[bytes], None]
     _next: int
@@ -60,7 +67,9 @@ class Http2Client(Connection):
         self.ctx = ctx
         self.peer = peer
         self.shared = Sharing(self, ctx.wheel.now)
+        self.scheme = b":scheme: http" if peer.secured is None else b":scheme: https"
         self.peer_streams = ASSUMED_STREAMS
+        self.asking = []
         self._transport = None
         self._write = _unconnected
         self._next = 1
@@ -111,8 +120,10 @@ class Http2Client(Connection):
         self.ctx.wheel.forget(self)
         for channel in list(self.streams.values()):
             stream = cast(ClientStream, channel.owner)
-            stream.fail(UPSTREAM_SILENT if channel.bytes_in == 0 else UPSTREAM_RESET)
+            error = UPSTREAM_SILENT if channel.bytes_in == 0 else UPSTREAM_RESET
+            stream.fail(exc.error if isinstance(exc, Broken) else error)
         self.streams = {}
+        fail_all(self.asking, exc.error if isinstance(exc, Broken) else UPSTREAM_SILENT)
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -137,7 +148,22 @@ class Http2Client(Connection):
         self._next += 2
         channel.owner = stream
         self.streams[channel.number] = channel
+        self.control.earn(EARNED_BY_STREAM)
         return channel
+
+    def spend_reset(self) -> None:
+        """One for each request is no attack: a backend may answer before it has read the whole (section 8.1)."""
+        self._spend_control()
+
+    def ask(self, stream: Upgradable) -> None:
+        """Let `stream` go on as soon as it is known whether the backend takes an extended CONNECT."""
+        self.asking.append(stream)
+        if self._settled:
+            self.on_settings()
+
+    def on_settings(self) -> None:
+        for stream in taken(self.asking):
+            stream.ask()
 
     def retire(self) -> None:
         """No further stream."""
@@ -145,14 +171,25 @@ class Http2Client(Connection):
             self._retired = True
             if self.shared in self.peer.shared:
                 self.peer.shared.remove(self.shared)
-        if not self.streams and self._transport is not None:
+        if not self.streams and not self.asking and self._transport is not None:
             self._close()
 
     def on_closed(self, channel: Channel) -> None:
         owner = channel.owner
-        if owner is not None and owner.slot >= 0:
-            self.ctx.wheel.forget(owner)
-        if self.streams:
+        if owner is not None:
+            if owner.slot >= 0:
+                self.ctx.wheel.forget(owner)
+            cast(ClientStream, owner).on_closed()
+        self._after_stream()
+
+    def leave(self, stream: Upgradable) -> None:
+        """`stream` does not wait any more."""
+        if stream in self.asking:
+            self.asking.remove(stream)
+            self._after_stream()
+
+    def _after_stream(self) -> None:
+        if self.streams or self.asking:
             return
         if self._retired:
             self._close()
@@ -164,7 +201,7 @@ class Http2Client(Connection):
         self.ctx.wheel.watch(self, self.ctx.wheel.now + self.peer.idle_timeout)
 
     def on_deadline(self) -> None:
-        if not self.streams:
+        if not self.streams and not self.asking:
             self.retire()
 
     def _close(self) -> None:
@@ -205,7 +242,7 @@ class Http2Client(Connection):
 
     def on_reset(self, channel: Channel, code: int) -> None:
         stream = cast(ClientStream, channel.owner)
-        stream.fail(UPSTREAM_REFUSED if code == REFUSED_STREAM else UPSTREAM_RESET)
+        stream.fail(_RESETS.get(code, UPSTREAM_RESET))
 
     def on_fault(self, channel: Channel, fault: StreamFault) -> None:
         cast(ClientStream, channel.owner).fail(bad_response(fault.reason))
@@ -224,12 +261,14 @@ class Http2Client(Connection):
                 channel.state = CLOSED
                 self.forget(channel)
                 cast(ClientStream, channel.owner).fail(UPSTREAM_REFUSED)
+        fail_all(self.asking, UPSTREAM_REFUSED)
 
     def on_over(self, fault: ConnectionFault) -> None:
         self.retire()
         for channel in list(self.streams.values()):
             cast(ClientStream, channel.owner).fail(bad_response(fault.reason))
         self.streams = {}
+        fail_all(self.asking, bad_response(fault.reason))
         self._close()
 
 
@@ -252,40 +291,26 @@ class Sharing(Shared):
         self._connection.retire()
 
 
-class ClientStream(Upstream):
+class ClientStream(Upgradable):
     """One try's place on the connection. `_stream` is None before the try and after it."""
 
-    ctx: Context
     connection: Http2Client
-    idle_limit: float
-    send_limit: float
-    try_deadline: float
     _channel: Channel | None
-    _stream: Stream | None
     _method: str
     _answered: bool
     _paused: bool
     _blocked: bool
 
     def __init__(self, ctx: Context, connection: Http2Client) -> None:
-        self.ctx = ctx
+        super().__init__(ctx)
         self.connection = connection
-        self.idle_limit = 0.0
-        self.send_limit = 0.0
-        self.try_deadline = NEVER
         self._channel = None
-        self._stream = None
         self._method = ""
         self._answered = False
         self._paused = False
         self._blocked = False
 
     # Called by the exchange.
-
-    def limit(self, idle: float, send: float, try_deadline: float) -> None:
-        self.idle_limit = idle
-        self.send_limit = send
-        self.try_deadline = try_deadline
 
     def send_request(self, stream: Stream, request: RequestOut, data: bytes, end: bool) -> None:
         connection = self.connection
@@ -295,8 +320,32 @@ class ClientStream(Upstream):
             # It closed between the choice and now; nobody may be told within the call that asked.
             self.ctx.loop.call_soon(self.fail, UPSTREAM_SILENT)
             return
+        if request.upgrade:
+            self._upgrade = request
+            self._touch()
+            connection.ask(self)
+            return
+        self._begin(request, data, end)
+
+    def ask(self) -> None:
+        request = self._upgrade
+        if request is None or self._stream is None:
+            return
+        connection = self.connection
+        if not connection.peer_connects:
+            self._upgrade = None
+            self._begin(request, b"", True)
+            return
         channel = self._channel = connection.start(self)
-        block = request_block(connection.encoder, request, connection.peer.host)
+        block = self._connect_block(connection.encoder, request, connection.peer.host, connection.scheme)
+        connection.send_headers(channel, block, False)
+        self._flush()
+        self._touch()
+
+    def _begin(self, request: RequestOut, data: bytes, end: bool) -> None:
+        connection = self.connection
+        channel = self._channel = connection.start(self)
+        block = request_block(connection.encoder, request, connection.peer.host, connection.scheme)
         connection.send_headers(channel, block, end and not data)
         if data:
             connection.send_data(channel, data, end)
@@ -357,6 +406,11 @@ class ClientStream(Upstream):
             stream.on_informational(head)
             return
         self._answered = True
+        if self._upgrade is not None and head.status < 300:
+            self._switch(stream, self._upgrade.upgrade, head)
+            if end:
+                self.on_end(NO_LINES)
+            return
         if head.has_body:
             channel.length = head.content_length
         if end:
@@ -385,9 +439,13 @@ class ClientStream(Upstream):
 
     def on_end(self, lines: list[bytes]) -> None:
         stream = self._stream
-        if stream is not None:
-            self._over()
-            stream.on_response_end(lines)
+        if stream is None:
+            return
+        if self._tunnel:
+            stream.on_tunnel_end(False)
+            return
+        self._over()
+        stream.on_response_end(lines)
 
     def on_stalled(self) -> None:
         if not self._blocked:
@@ -401,14 +459,6 @@ class ClientStream(Upstream):
         self._touch()
         if self._stream is not None:
             self._stream.on_upstream_writable(True)
-
-    def fail(self, error: ProxyError) -> None:
-        """The try is over without a whole answer."""
-        stream = self._stream
-        self._stream = None
-        self.ctx.wheel.forget(self)
-        if stream is not None:
-            stream.on_upstream_error(error)
 
     def on_deadline(self) -> None:
         error = BACKEND_TIMEOUT if self.ctx.wheel.now >= self.try_deadline else IDLE_TIMEOUT
@@ -427,7 +477,9 @@ class ClientStream(Upstream):
 
     def _reset(self) -> None:
         channel = self._channel
-        if channel is not None and channel.state != CLOSED and not self.connection.over:
+        if channel is None:
+            self.connection.leave(self)
+        elif channel.state != CLOSED and not self.connection.over:
             self.connection.reset(channel, CANCEL)
             self._flush()
 
@@ -438,7 +490,7 @@ class ClientStream(Upstream):
         if self._blocked:
             limit = self.send_limit
         else:
-            sending = channel is not None and channel.state != HALF_LOCAL
+            sending = channel is not None and channel.state != HALF_LOCAL and self._upgrade is None
             limit = 0.0 if sending or self._paused else self.idle_limit
         deadline = self.ctx.wheel.now + limit if limit > 0.0 else NEVER
         if self.try_deadline < deadline:

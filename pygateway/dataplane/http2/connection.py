@@ -54,6 +54,7 @@ from pygateway.dataplane.http2.states import (
     RECV_WINDOW,
     TABLE,
 )
+from pygateway.dataplane.proxyprotocol.header import Ends
 from pygateway.dataplane.wheel import Wheel
 
 EARNED_BY_DATA: Final = 3.0
@@ -136,6 +137,10 @@ class Connection(Sending):
 
     def opened(self, number: int) -> Channel | None:
         """HEADERS for a stream that does not exist: a new one, or None to pass over the block."""
+        raise NotImplementedError
+
+    def ends(self) -> Ends:
+        """Of the connection below, for streams that must say whose it is."""
         raise NotImplementedError
 
     def is_idle(self, number: int) -> bool:

@@ -31,6 +31,8 @@ class Sending(Accepted):
     peer_window: int
     peer_frame: int
     peer_streams: int
+    peer_connects: bool
+    """Extended CONNECT is taken there (RFC 8441)."""
     encoder: Encoder
     _out: list[bytes]
     _stalled: dict[int, Channel]
@@ -45,6 +47,7 @@ class Sending(Accepted):
         self.peer_window = frames.INITIAL_WINDOW
         self.peer_frame = frames.FRAME_SIZE
         self.peer_streams = frames.LARGEST_WINDOW
+        self.peer_connects = False
         self.encoder = Encoder()
         self._out = []
         self._stalled = {}
@@ -288,6 +291,8 @@ class Sending(Accepted):
             self.peer_streams = value
         elif (name == frames.ENABLE_PUSH or name == frames.ENABLE_CONNECT_PROTOCOL) and value > 1:
             raise ConnectionFault(PROTOCOL_ERROR, "settings-flag")
+        elif name == frames.ENABLE_CONNECT_PROTOCOL:
+            self.peer_connects = value == 1
 
     def _move_windows(self, by: int) -> None:
         """Section 6.9.2: the change counts for all streams, whose windows may fall below zero."""

@@ -12,10 +12,11 @@ from typing import Final, cast
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import CLIENT_GONE, DOWNSTREAM, SEND_TIMEOUT, ProxyError, bad_request, body
 from pygateway.dataplane.exchange import Exchange
+from pygateway.dataplane.grpc import is_type
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.errors import BadMessage
 from pygateway.dataplane.http2 import frames
-from pygateway.dataplane.http2.blocks import error_lines, plain_block
+from pygateway.dataplane.http2.blocks import call_lines, error_lines, plain_block
 from pygateway.dataplane.http2.channel import Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import (
@@ -32,7 +33,9 @@ from pygateway.dataplane.http2.hpack import Field, static_table
 from pygateway.dataplane.http2.states import CLOSED
 from pygateway.dataplane.http2.stream import NO_TUNNEL, SWITCHED, Http2Stream
 from pygateway.dataplane.port import Port
-from pygateway.dataplane.refuse import refuse
+from pygateway.dataplane.proxyprotocol.ends import ends
+from pygateway.dataplane.proxyprotocol.header import Ends
+from pygateway.dataplane.refusal import refuse
 from pygateway.dataplane.wheel import NEVER
 
 NOTICE: Final = 0.5
@@ -164,6 +167,11 @@ class Http2Connection(Connection):
         self.port.connections.pop(self, None)
         self.ctx.wheel.forget(self)
         self._end_streams(CLIENT_GONE)
+        if self.forwarding.kept is not None:
+            self.forwarding.kept.let_go()
+
+    def ends(self) -> Ends:
+        return ends(self._transport, self.forwarding.told)
 
     def pause_writing(self) -> None:
         """A client that does not read gets no further answers, and is not read from: answers cost memory."""
@@ -223,7 +231,7 @@ class Http2Connection(Connection):
             head = request_head(fields, end, self.decoder.over, ctx.config.limits)
         except BadMessage as fault:
             ctx.limits.add(fault.reason)
-            self._refuse(channel, bad_request(fault.status, fault.reason))
+            self._refuse(channel, fields, bad_request(fault.status, fault.reason))
             return
         channel.length = head.content_length
         stream = Http2Stream(ctx, self, channel, self.forwarding)
@@ -369,14 +377,16 @@ class Http2Connection(Connection):
         self._preface = self._preface[size:]
         return data[size:]
 
-    def _refuse(self, channel: Channel, error: ProxyError) -> None:
+    def _refuse(self, channel: Channel, fields: list[Field], error: ProxyError) -> None:
         """What came is a request, though not one that is served: answer it, and say so in the log."""
         refuse(self.ctx, self.forwarding.address, error)
-        text = body(error)
-        self.send_headers(
-            channel, plain_block(self.encoder, error.status, error_lines(error, len(text), self.ctx, False)), False
-        )
-        self.send_data(channel, text, True)
+        if any(field.name == b"content-type" and is_type(field.value.decode("latin-1")) for field in fields):
+            self.send_headers(channel, plain_block(self.encoder, 200, call_lines(error, self.ctx)), True)
+        else:
+            text = body(error)
+            lines = error_lines(error, len(text), self.ctx, False)
+            self.send_headers(channel, plain_block(self.encoder, error.status, lines), False)
+            self.send_data(channel, text, True)
         if channel.state != CLOSED:
             self.reset(channel, NO_ERROR)
 

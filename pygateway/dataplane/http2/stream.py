@@ -4,9 +4,6 @@ An extended CONNECT (RFC 8441) is a tunnel: the exchange sees the GET with an up
 once the backend has agreed the stream's DATA are the tunnel's bytes.
 """
 
-import base64
-import hashlib
-import os
 from typing import Final
 
 from pygateway.dataplane.context import Context
@@ -21,25 +18,27 @@ from pygateway.dataplane.errors import (
 )
 from pygateway.dataplane.exchange import Exchange
 from pygateway.dataplane.framing import Downstream
+from pygateway.dataplane.grpc import is_call, note, note_own, said, status_lines, timeout_of
 from pygateway.dataplane.hopbyhop import Forwarding
 from pygateway.dataplane.http1.response import ResponseHead
-from pygateway.dataplane.http2.blocks import error_lines, head_block, plain_block
+from pygateway.dataplane.http2.blocks import call_lines, error_lines, head_block, plain_block
 from pygateway.dataplane.http2.channel import NO_LINES, Channel
 from pygateway.dataplane.http2.connection import Connection
 from pygateway.dataplane.http2.errors import INTERNAL_ERROR, NO_ERROR
 from pygateway.dataplane.http2.states import CLOSED, HALF_REMOTE, OPEN
+from pygateway.dataplane.http2.websocket import accept_of, new_key, without_accept
+from pygateway.dataplane.proxyprotocol.header import Ends
 from pygateway.dataplane.wheel import NEVER
 
 NO_TUNNEL: Final = 0
 ASKED: Final = 1
 SWITCHED: Final = 2
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_ACCEPT: Final = b"sec-websocket-accept"
 
 
 class Http2Stream(Downstream):
     """`exchange` is None before it begins and after its end. `parts` came in the present read and are passed on in one
-    piece: a peer may send a byte a frame. `early` came for a tunnel before it was one."""
+    piece: a peer may send a byte a frame. `early` came for a tunnel before it was one. `_call`: a gRPC call, which may
+    be silent as long as a tunnel."""
 
     ctx: Context
     exchange: Exchange | None
@@ -50,6 +49,7 @@ class Http2Stream(Downstream):
     early: list[bytes]
     _accept: bytes
     _head_only: bool
+    _call: bool
     _stalled: bool
     _sent_before: int
     _body_started: float
@@ -66,6 +66,7 @@ class Http2Stream(Downstream):
         self.early = NO_LINES
         self._accept = b""
         self._head_only = False
+        self._call = False
         self._stalled = False
         self._sent_before = 0
         self._body_started = 0.0
@@ -79,21 +80,33 @@ class Http2Stream(Downstream):
         if exchange.head.upgrade:
             self._ask(exchange)
             return
+        if exchange.head.te_trailers and is_call(exchange.head):
+            self._begin_call(exchange)
         if not end:
             self._body_started = self.ctx.wheel.now
             self.moved(0)
         exchange.start(b"", end)
 
+    def _begin_call(self, exchange: Exchange) -> None:
+        self._call = True
+        timeout = timeout_of(exchange.head)
+        if timeout >= 0.0:
+            exchange.deadline = self.ctx.wheel.now + timeout
+            self.watch_exchange(exchange.deadline)
+
     def _ask(self, exchange: Exchange) -> None:
         """The handshake of HTTP/1.1 has a key, that of HTTP/2 none: the gateway makes one (RFC 8441 section 5)."""
         self.tunnel = ASKED
-        key = base64.b64encode(os.urandom(16))
-        self._accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+        key = new_key()
+        self._accept = accept_of(key)
         head = exchange.head
         head.lines = [*head.lines, b"Sec-WebSocket-Key: " + key]
         exchange.start(b"", True)
 
     # Called by the exchange.
+
+    def ends(self) -> Ends:
+        return self.connection.ends()
 
     def send_informational(self, status: int, reason: bytes, lines: list[bytes]) -> None:
         if self.channel.state != CLOSED:
@@ -113,6 +126,8 @@ class Http2Stream(Downstream):
         if not has_body:
             data = b""
         whole = end and not data
+        if whole and self._call:
+            self._note(said(head.lines))
         connection.send_headers(channel, head_block(connection.encoder, head, length, has_body, self.ctx), whole)
         if data:
             connection.send_data(channel, data, end)
@@ -124,9 +139,13 @@ class Http2Stream(Downstream):
             self._flush()
             if self.tunnel == SWITCHED:
                 self._tunnel_moved()
+            elif self._call:
+                self._arm()
 
     def send_end(self, trailers: list[bytes]) -> None:
         if self.channel.state != CLOSED:
+            if self._call:
+                self._note(said(trailers))
             self.connection.send_end(self.channel, trailers)
             self._flush()
 
@@ -134,14 +153,7 @@ class Http2Stream(Downstream):
         channel = self.channel
         if channel.state == CLOSED:
             return
-        accepted = b""
-        lines: list[bytes] = []
-        for line in head.lines:
-            name, _, value = line.partition(b": ")
-            if name.lower() == _ACCEPT:
-                accepted = value
-            else:
-                lines.append(line)
+        accepted, lines = without_accept(head.lines)
         if accepted != self._accept:
             self._not_switched("websocket-accept")
             return
@@ -174,7 +186,27 @@ class Http2Stream(Downstream):
     def send_tunnel_end(self) -> None:
         self.send_end(NO_LINES)
 
+    def _note(self, status: int) -> None:
+        if self.exchange is not None:
+            note(self.ctx, self.exchange, status)
+
+    def end_call(self, error: ProxyError) -> bool:
+        exchange = self.exchange
+        channel = self.channel
+        if exchange is None or not self._call or channel.ending or channel.state == CLOSED:
+            return False
+        exchange.deadline = NEVER
+        exchange.reason = exchange.reason or error.kind
+        self.send_end(status_lines(error))  # which notes it
+        if self.exchange is not None:
+            self._arm()  # what was sent before waits for the client's window, and it with that
+        return True
+
     def answer(self, error: ProxyError) -> None:
+        if self.exchange is not None and is_call(self.exchange.head):
+            note_own(self.ctx, self.exchange, error)
+            self._answer(200, call_lines(error, self.ctx), b"")
+            return
         text = b"" if self._head_only else body(error)
         lines = error_lines(error, len(body(error)), self.ctx, self._head_only)
         self._answer(error.status, lines, text)
@@ -278,6 +310,9 @@ class Http2Stream(Downstream):
         config = self.ctx.config
         self.bytes_in = self.channel.bytes_in
         self._body_bytes += count
+        if self._call:
+            self._arm()
+            return
         deadline = self.ctx.wheel.now + config.body_timeout
         if config.body_min_rate > 0:
             slowest = self._body_started + config.body_timeout + self._body_bytes / config.body_min_rate
@@ -335,7 +370,7 @@ class Http2Stream(Downstream):
         """Set the deadline that the present state asks for."""
         deadline = NEVER
         config = self.ctx.config
-        if self.tunnel != NO_TUNNEL:
+        if self.tunnel != NO_TUNNEL or (self._call and self.channel.state == OPEN):
             deadline = self.ctx.wheel.now + config.tunnel_idle_timeout if config.tunnel_idle_timeout > 0.0 else NEVER
         elif self.channel.state == OPEN:
             deadline = self.ctx.wheel.now + config.body_timeout

@@ -1,7 +1,7 @@
 """A client's TLS: below it the connection, above it the protocol that ALPN chose.
 
     HELLO → HANDSHAKE → OPEN → CLOSED
-    HELLO → (plain HTTP: the connection is handed over as it is)
+    HELLO → (plain HTTP, or a listener that passes TLS on: the connection is handed over as it is)
     anything → CLOSED                                the client left, a deadline passed, TLS failed
 
 The ClientHello is read before TLS begins, so that the handshake has the right context from its first byte: what is
@@ -18,9 +18,12 @@ from typing import Final, cast
 from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import PLAIN_HTTP
 from pygateway.dataplane.framing import Accepted
-from pygateway.dataplane.http1.server import ServerConnection
+from pygateway.dataplane.http1.server import ServerConnection, enter
 from pygateway.dataplane.http2.server import Http2Connection
+from pygateway.dataplane.l4.destination import Destination
+from pygateway.dataplane.l4.relay import Relay
 from pygateway.dataplane.port import Port
+from pygateway.dataplane.proxyprotocol.header import Addresses
 from pygateway.dataplane.tls.clienthello import (
     HANDSHAKE as HANDSHAKE_RECORD,
 )
@@ -33,7 +36,7 @@ from pygateway.dataplane.tls.clienthello import (
     HelloReader,
     alert,
 )
-from pygateway.dataplane.tls.contexts import PROTOCOLS
+from pygateway.dataplane.tls.contexts import PROTOCOLS, SLICE
 from pygateway.dataplane.tls.table import Choice
 
 log = logging.getLogger(__name__)
@@ -43,8 +46,6 @@ HANDSHAKE: Final = 1
 OPEN: Final = 2
 CLOSED: Final = 3
 
-SLICE: Final = 16384
-"""Bytes that pass through the TLS library at once, a record's worth: its buffers keep the size that they grew to."""
 _OFFERED: Final = frozenset(name.encode() for name in PROTOCOLS)
 _FAILURES: Final[dict[str, str]] = {
     "UNSUPPORTED_PROTOCOL": "old-version",
@@ -60,10 +61,10 @@ _FAILURES: Final[dict[str, str]] = {
 """How a handshake ended, by OpenSSL's word for it; what is not here is "failed"."""
 
 
-Above = ServerConnection | Http2Connection
+Above = ServerConnection | Http2Connection | Relay
 
 
-def speak(protocol: str | None, ctx: Context, port: Port) -> Above:
+def speak(protocol: str | None, ctx: Context, port: Port) -> ServerConnection | Http2Connection:
     """The protocol above TLS, by what ALPN agreed on (`contexts.PROTOCOLS` is what is offered); None: no ALPN."""
     return Http2Connection(ctx, port) if protocol == "h2" else ServerConnection(ctx, port)
 
@@ -73,6 +74,8 @@ class TlsConnection(Accepted):
 
     ctx: Context
     port: Port
+    told: Addresses | None
+    """What the PROXY protocol said of the connection's ends."""
     state: int
     _transport: asyncio.Transport | None
     _hello: HelloReader
@@ -81,6 +84,8 @@ class TlsConnection(Accepted):
     _incoming: ssl.MemoryBIO | None
     _outgoing: ssl.MemoryBIO | None
     _scope: str
+    _stream: Destination | None
+    _name: str
     _paused: bool
     _waiting: bytes
     """Came while paused, or in the same read as what is being worked on."""
@@ -94,6 +99,7 @@ class TlsConnection(Accepted):
     def __init__(self, ctx: Context, port: Port) -> None:
         self.ctx = ctx
         self.port = port
+        self.told = None
         self.state = CLOSED
         self._transport = None
         self._hello = HelloReader(ctx.config.client_hello_bytes)
@@ -102,6 +108,8 @@ class TlsConnection(Accepted):
         self._incoming = None
         self._outgoing = None
         self._scope = ""
+        self._stream = None
+        self._name = ""
         self._paused = False
         self._waiting = b""
         self._at = 0
@@ -194,8 +202,11 @@ class TlsConnection(Accepted):
         table = self.port.tls
         choice = table.choose(hello.server_name) if table is not None else None
         if choice is None:
-            raise BadHello("unknown-name", UNRECOGNIZED_NAME)
-        if hello.protocols and not _OFFERED.intersection(hello.protocols):
+            raise BadHello("unknown-name", 0 if table is not None and table.silent else UNRECOGNIZED_NAME)
+        if choice.stream is not None:
+            if not self._may_stream(choice, choice.stream, hello.server_name):
+                return
+        elif hello.protocols and not _OFFERED.intersection(hello.protocols):
             # RFC 7301 section 3.2: else a client takes what it gets for the protocol that it asked for.
             raise BadHello("no-protocol", NO_APPLICATION_PROTOCOL)
         incoming = ssl.MemoryBIO()
@@ -209,13 +220,32 @@ class TlsConnection(Accepted):
         self._hello.data = b""
         self._shake()
 
+    def _may_stream(self, choice: Choice, stream: Destination, name: str) -> bool:
+        """Whether TLS is to end here. Where it is not it is passed on from its first byte; and where nothing could be
+        passed on the connection ends without a word of TLS (Gateway API: as if the backend had refused it)."""
+        transport = self._transport
+        if not choice.passed_on and not stream.leads_somewhere():
+            raise BadHello("no-backend", 0)
+        self._stream = stream
+        self._name = name
+        if not choice.passed_on or transport is None:
+            return True
+        self._end_handshake("passed-on")
+        self._transport = None
+        self.state = CLOSED
+        relay = Relay(self.ctx, self.port, stream, self._hello.data, name)
+        relay.told = self.told
+        transport.set_protocol(cast(asyncio.Protocol, relay))
+        relay.connection_made(transport)
+        return False
+
     def _context(self, choice: Choice, name: str) -> ssl.SSLContext:
         contexts = self.ctx.contexts
         certificate = choice.certificate(name, contexts.certificates)
         if certificate is None:
-            raise BadHello("no-certificate", UNRECOGNIZED_NAME)
+            raise BadHello("no-certificate", UNRECOGNIZED_NAME if choice.stream is None else 0)
         try:
-            return contexts.get(certificate, choice.client, self.ctx.wheel.now)
+            return contexts.get(certificate, choice.client, self.ctx.wheel.now, choice.stream is None)
         except (OSError, KeyError, ValueError) as error:
             log.warning("certificate %s cannot be used: %s", certificate.name, error)
             raise BadHello("bad-certificate", INTERNAL_ERROR) from None
@@ -226,18 +256,16 @@ class TlsConnection(Accepted):
         if transport is None:
             return
         listed = len(self.port.table.groups) > 0
-        if not listed and not data[:1].isalpha():
+        table = self.port.tls
+        if not listed and (not data[:1].isalpha() or (table is not None and table.silent)):
             self._refuse("not-tls", 0)
             return
         self._end_handshake("plain")
         self._transport = None
         self.state = CLOSED
         above = ServerConnection(self.ctx, self.port)
-        transport.set_protocol(cast(asyncio.Protocol, above))
-        above.connection_made(transport)
-        if listed:
-            above.data_received(data)
-        else:
+        enter(above, transport, self.told, data if listed else b"")
+        if not listed:
             above.reject(PLAIN_HTTP)
 
     def _refuse(self, reason: str, code: int) -> None:
@@ -283,9 +311,12 @@ class TlsConnection(Accepted):
             self.close()
             return
         self.state = OPEN
-        self._above = speak(tls.selected_alpn_protocol(), self.ctx, port)
+        if self._stream is not None:
+            self._above = Relay(self.ctx, port, self._stream, b"", self._name)
+        else:
+            self._above = speak(tls.selected_alpn_protocol(), self.ctx, port)
         self._above.connection_made(cast(asyncio.Transport, self))
-        if self._incoming is not None and self._incoming.pending:
+        if self._incoming is not None and (self._incoming.pending or tls.pending()):
             self._read(SLICE)
 
     def _end_handshake(self, result: str) -> None:
@@ -430,6 +461,8 @@ class TlsConnection(Accepted):
             self.ctx.loop.call_soon(self._more)
 
     def get_extra_info(self, name: str, default: object = None) -> object:
+        if self.told is not None and name == "peername":
+            return self.told
         return default if self._transport is None else self._transport.get_extra_info(name, default)
 
     def is_closing(self) -> bool:

@@ -5,20 +5,25 @@ never resumed under another, nor in another worker. It is made anew from time to
 and lets go of the sessions that OpenSSL keeps for clients of TLS 1.2 without tickets.
 """
 
+import importlib
 import os
 import ssl
-from typing import Final
+from typing import Final, cast
 
 from pygateway import ir
 from pygateway.dataplane.config import Config
 
 PROTOCOLS: Final = ["h2", "http/1.1"]
 """What ALPN offers, the preferred one first; `connection.speak` says which protocol stands behind each."""
+SLICE: Final = 16384
+"""Bytes that pass through the TLS library at once, a record's worth: its buffers keep the size that they grew to."""
 _MOST_SESSIONS: Final = 2000
 """Sessions that OpenSSL may keep in one context (some 500 bytes each) before another takes its place."""
 _LOOK: Final = 256
 
-_Key = tuple[ir.Certificate, ir.Certificate | None, bool]
+_Held = tuple[ir.Certificate, ir.Certificate | None]
+_Key = tuple[int, int, bool, bool, bool]
+"""The identities of both, whether the client's is required, whether anybody is let in, and whether HTTP is offered."""
 
 
 class _Entry:
@@ -44,8 +49,8 @@ class Contexts:
 
     certificates: dict[str, ir.Certificate]
     _config: Config
-    _entries: dict[tuple[int, int, bool], _Entry]
-    _held: dict[tuple[int, int, bool], _Key]
+    _entries: dict[_Key, _Entry]
+    _held: dict[_Key, _Held]
 
     def __init__(self, config: Config) -> None:
         self.certificates = {}
@@ -63,15 +68,26 @@ class Contexts:
                 if held[0] is old or held[1] is old:
                     del self._entries[key], self._held[key]
 
-    def get(self, certificate: ir.Certificate, client: ir.ClientAuth | None, now: float) -> ssl.SSLContext:
-        """The context for a handshake. Raises ssl.SSLError or OSError: the TLS library does not take it."""
+    def get(
+        self, certificate: ir.Certificate, client: ir.ClientAuth | None, now: float, http: bool = True
+    ) -> ssl.SSLContext:
+        """The context for a handshake; without `http` no protocol is offered (ALPN). Raises ssl.SSLError or OSError:
+        the TLS library does not take it."""
         authorities = self.certificates[client.authorities] if client is not None else None
         required = client is not None and client.required
-        key = (id(certificate), id(authorities), required)  # `_held` keeps both alive
+        fallback = client is not None and client.fallback
+        key = (id(certificate), id(authorities), required, fallback, http)  # `_held` keeps both alive
         entry = self._entries.pop(key, None)
         if entry is None or now - entry.since > self._config.tls_ticket_age or entry.is_full():
-            entry = _Entry(make_context(certificate, authorities, required, self._config), now)
-            self._held[key] = (certificate, authorities, required)
+            protocols = PROTOCOLS if http else []
+            if fallback:
+                made = make_fallback(certificate, protocols, self._config)
+            else:
+                made = make_context(certificate, authorities, required, self._config)
+                if protocols:
+                    made.set_alpn_protocols(protocols)
+            entry = _Entry(made, now)
+            self._held[key] = (certificate, authorities)
         self._entries[key] = entry
         if len(self._entries) > self._config.max_tls_contexts:
             oldest = next(iter(self._entries))
@@ -82,7 +98,7 @@ class Contexts:
 def make_context(
     certificate: ir.Certificate, authorities: ir.Certificate | None, required: bool, config: Config
 ) -> ssl.SSLContext:
-    """`authorities` are those whose certificates clients may show; None: clients are not asked."""
+    """`authorities` are those whose certificates clients may show; None: clients are not asked. Offers no protocol."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if config.tls_min_version == "1.3" else ssl.TLSVersion.TLSv1_2
     context.set_ciphers(config.tls_ciphers)
@@ -92,16 +108,25 @@ def make_context(
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # all are good, and clients know what they do fast
     context.num_tickets = 1  # not two: each costs 3 % of a handshake, and clients use one more than once
-    context.set_alpn_protocols(PROTOCOLS)
     if authorities is not None:
         context.load_verify_locations(cadata=authorities.chain.decode("ascii"))
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-    _load(context, certificate)
+    load(context, certificate)
     return context
 
 
-def _load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:
-    """The library reads files only: an anonymous one, in memory, is never on a disk and has no name."""
+def make_fallback(certificate: ir.Certificate, protocols: list[str], config: Config) -> ssl.SSLContext:
+    """One that asks for the client's certificate and lets everybody in. Its library takes 0.04 s to load and some
+    10 MB, which nobody pays who has no such listener."""
+    # By name: the compiler must not follow, for it has that library's types no more than workers have the library.
+    module = importlib.import_module("pygateway.dataplane.tls.fallback")
+    names = [name.encode() for name in protocols]
+    return cast(ssl.SSLContext, module.FallbackContext(certificate, names, config))  # it is one by shape
+
+
+def load(context: ssl.SSLContext, certificate: ir.Certificate) -> None:
+    """Lets the context show a certificate. The library reads files only: an anonymous one, in memory, is never on a
+    disk and has no name."""
     fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         data = certificate.chain + b"\n" + certificate.key

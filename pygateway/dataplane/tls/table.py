@@ -3,22 +3,28 @@
 from collections.abc import Mapping, Sequence
 
 from pygateway import ir
+from pygateway.dataplane.l4.destination import Destination, StreamHosts
 from pygateway.routing.hosts import HostIndex, normal
 from pygateway.routing.table import CompiledRoute, PortTable
 from pygateway.routing.view import RequestView
 
 
 class Choice:
-    """What becomes of a handshake: which certificates it may be shown, and into which `scope` the connection comes."""
+    """What becomes of a handshake: which certificates it may be shown, and into which `scope` the connection comes.
+    Where there are no requests `stream` is where it goes, and with `passed_on` TLS does not end here."""
 
     scope: str
     certificates: tuple[str, ...]
     client: ir.ClientAuth | None
+    stream: Destination | None
+    passed_on: bool
 
     def __init__(self, scope: str, certificates: tuple[str, ...], client: ir.ClientAuth | None) -> None:
         self.scope = scope
         self.certificates = certificates
         self.client = client
+        self.stream = None
+        self.passed_on = False
 
     def certificate(self, name: str, there: Mapping[str, ir.Certificate]) -> ir.Certificate | None:
         """The one to show to a client that asks for `name`: with the name itself, with a wildcard for its first label,
@@ -38,17 +44,22 @@ class Choice:
 
 
 class TlsTable:
-    """All listeners of one bound port that end TLS. It never changes: a newer one takes its place."""
+    """All listeners of one bound port that are told apart by names in TLS handshakes; `streams` are the destinations of
+    those without requests, and `silent` whether there are any: then a client that nobody takes is told nothing. It
+    never changes: a newer one takes its place."""
 
     scopes: dict[str, "ScopeOf"]
+    silent: bool
     _groups: list["_Group"]
 
-    def __init__(self, listeners: Sequence[ir.Listener]) -> None:
+    def __init__(self, listeners: Sequence[ir.Listener], streams: Mapping[str, StreamHosts] | None = None) -> None:
         self.scopes = {}
+        streams = streams or {}
+        self.silent = len(streams) > 0
         members: dict[str, list[ir.Listener]] = {}
         for listener in sorted(listeners, key=_order):
             members.setdefault(listener.group, []).append(listener)
-        self._groups = [_Group(some, self.scopes) for some in members.values()]
+        self._groups = [_Group(some, self.scopes, streams) for some in members.values()]
 
     def choose(self, name: str) -> Choice | None:
         """None: nobody takes a client that asks for `name` ("": for none)."""
@@ -58,7 +69,7 @@ class TlsTable:
             if listener is None:
                 continue
             choice = listener.choose(name)
-            if not listener.every or (choice is not None and not listener.is_rest(name)):
+            if not listener.every or (choice is not None and not listener.is_rest(name)):  # it names it
                 return choice
             last = listener if last is None else last
         return None if last is None else last.choose(name)
@@ -137,8 +148,14 @@ class _Listener:
     every: bool
     _hosts: HostIndex
     _choices: list[Choice]
+    _streams: StreamHosts | None
+    _passed_on: bool
 
-    def __init__(self, listener: ir.Listener, scopes: list[str], policies: Policies) -> None:
+    def __init__(
+        self, listener: ir.Listener, scopes: list[str], policies: Policies, streams: StreamHosts | None
+    ) -> None:
+        self._streams = streams
+        self._passed_on = listener.protocol == ir.PASSTHROUGH
         self.every = listener.hostname in {"", "*"}
         self._hosts = HostIndex([one.hostname for one in listener.tls])
         self._choices = [
@@ -148,10 +165,22 @@ class _Listener:
 
     def choose(self, name: str) -> Choice | None:
         position = self._hosts.best(name)
-        return self._choices[position] if position >= 0 else None
+        choice = self._choices[position] if position >= 0 else None
+        return choice if self._streams is None else self._choose_stream(self._streams, choice, name)
+
+    def _choose_stream(self, streams: StreamHosts, ending: Choice | None, name: str) -> Choice | None:
+        destination = streams.of(name)
+        if destination is None or (ending is None and not self._passed_on):
+            return None
+        choice = Choice("", (), None) if ending is None else Choice(ending.scope, ending.certificates, ending.client)
+        choice.stream = destination
+        choice.passed_on = self._passed_on
+        return choice
 
     def is_rest(self, name: str) -> bool:
         """Whether `name` is taken by the entry for every name only."""
+        if self._streams is not None:
+            return not self._streams.names(name)
         return self._hosts.best(name) == self._hosts.every
 
 
@@ -159,7 +188,9 @@ class _Group:
     _hosts: HostIndex
     _listeners: list[_Listener]
 
-    def __init__(self, members: list[ir.Listener], scopes: dict[str, ScopeOf]) -> None:
+    def __init__(
+        self, members: list[ir.Listener], scopes: dict[str, ScopeOf], streams: Mapping[str, StreamHosts]
+    ) -> None:
         self._hosts = HostIndex([one.hostname for one in members])
         self._listeners = []
         for one in members:
@@ -168,7 +199,7 @@ class _Group:
             keys = [f"{one.name}|{_way(way)}" for way in policies.ways]
             for number, key in enumerate(keys):
                 scopes[key] = ScopeOf(members, one, number, policies)
-            self._listeners.append(_Listener(one, keys, policies))
+            self._listeners.append(_Listener(one, keys, policies, streams.get(one.name)))
 
     def owner(self, name: str) -> _Listener | None:
         position = self._hosts.best(name)
@@ -176,7 +207,7 @@ class _Group:
 
 
 def _way(client: ir.ClientAuth | None) -> str:
-    return "" if client is None else f"{client.authorities} {client.required}"
+    return "" if client is None else f"{client.authorities} {client.required} {client.fallback}"
 
 
 def _order(listener: ir.Listener) -> tuple[int, str, str]:

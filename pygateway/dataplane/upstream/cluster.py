@@ -1,13 +1,17 @@
 """A cluster at run time: its peers, its balancer, its counters. It keeps its identity while its policy and members
 change."""
 
+from collections.abc import Iterable
+
 from pygateway import ir
 from pygateway.dataplane.balance.base import Balancer
 from pygateway.dataplane.balance.least_request import LeastRequest
 from pygateway.dataplane.balance.round_robin import RoundRobin
 from pygateway.dataplane.stats import Tally
+from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.upstream.outlier import Outliers
 from pygateway.dataplane.upstream.peer import Peer
+from pygateway.dataplane.upstream.proxied import ProxiedPeer
 from pygateway.dataplane.wheel import Wheel
 from pygateway.observe.counters import ClusterCounters
 
@@ -32,6 +36,9 @@ class Cluster:
     _max_age: float
     _max_idle: int
     _http2: bool
+    _tls: ir.UpstreamTls | None
+    _secured: Secured | None
+    _proxy_protocol: int
 
     def __init__(self, name: str, wheel: Wheel, max_idle: int) -> None:
         self.name = name
@@ -51,9 +58,12 @@ class Cluster:
         self._max_age = policy.max_age
         self._max_idle = max_idle
         self._http2 = False
+        self._tls = None
+        self._secured = None
+        self._proxy_protocol = 0
 
     def configure(self, policy: ir.Cluster) -> None:
-        """Take a new policy; connections and the members' state stay."""
+        """Take a new policy; connections and the members' state stay, unless they begin in another way."""
         if policy.balancer != self._balancing:
             self._balancing = policy.balancer
             self.balancer = LeastRequest() if policy.balancer is ir.Balancer.LEAST_REQUEST else RoundRobin()
@@ -61,8 +71,16 @@ class Cluster:
         self.connect_timeout = policy.connect_timeout
         self._idle_timeout = policy.idle_timeout
         self._max_age = policy.max_age
-        self._http2 = policy.protocol is ir.Protocol.H2C
+        http2 = policy.protocol is ir.Protocol.H2C
+        changed = policy.tls != self._tls or (policy.tls is not None and http2 != self._http2)
+        # Who is told otherwise whose connections it gets is another peer, too: no connection is used across that.
+        changed = changed or policy.proxy_protocol != self._proxy_protocol
+        self._proxy_protocol = policy.proxy_protocol
+        self._http2 = http2
+        self._tls = policy.tls
         self.outliers.configure(policy.passive)
+        if changed:
+            self.renew()
         for peer in self.members:
             self._apply(peer)
 
@@ -72,7 +90,7 @@ class Cluster:
         peers: dict[tuple[str, int], Peer] = {}
         for endpoint in endpoints:
             key = (endpoint.address, endpoint.port)
-            peer = self.peers.get(key) or Peer(self.name, endpoint.address, endpoint.port, 1)
+            peer = self.peers.get(key) or self._peer(endpoint.address, endpoint.port, 1)
             peer.weight = max(endpoint.weight, 1)
             self._apply(peer)
             peers[key] = peer
@@ -84,21 +102,44 @@ class Cluster:
             peer.remove()
             self.outliers.restore(peer)
 
+    def renew(self) -> None:
+        """Connections begin in another way: none of before is used again. What is under way ends as it began."""
+        before = self.members
+        self._secured = None if self._tls is None else Secured(self._tls, self._http2)
+        self.peers = {key: self._peer(peer.address, peer.port, peer.weight) for key, peer in self.peers.items()}
+        self.members = list(self.peers.values())
+        for peer in self.members:
+            self._apply(peer)
+        self.balancer.update(self.members)
+        for peer in before:
+            peer.remove()
+            self.outliers.restore(peer)
+
+    def shows(self, certificates: Iterable[str]) -> bool:
+        """Whether its TLS needs one of these certificates or authorities."""
+        return self._tls is not None and not set(self._tls.keys()).isdisjoint(certificates)
+
     def used(self) -> bool:
         """Whether anything has been counted. Of thousands of clusters most may never be asked, and seven metrics of
         zeros for each cost control half a second at every scrape."""
         return self.opened > 0 or bool(self.failures.counts) or bool(self.mirrored.counts)
 
     def counters(self) -> ClusterCounters:
-        idle = sum(len(peer.idle) + len(peer.shared) for peer in self.members)
+        idle = sum(peer.kept() for peer in self.members)
         active = sum(peer.active for peer in self.members)
         return ClusterCounters(
             self.name, active, idle, self.opened, self.reused, self.retries, self.outliers.ejected,
             self.outliers.ejections, dict(self.failures.counts), dict(self.mirrored.counts),
         )  # fmt: skip
 
+    def _peer(self, address: str, port: int, weight: int) -> Peer:
+        if self._proxy_protocol == 0:
+            return Peer(self.name, address, port, weight)
+        return ProxiedPeer(self.name, address, port, weight, self._proxy_protocol)
+
     def _apply(self, peer: Peer) -> None:
         peer.max_idle = self._max_idle
         peer.idle_timeout = self._idle_timeout
         peer.max_age = self._max_age
+        peer.secured = self._secured
         peer.speak(self._http2)

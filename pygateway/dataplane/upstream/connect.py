@@ -4,10 +4,11 @@ import asyncio
 from typing import Final, cast
 
 from pygateway.dataplane.context import Context
-from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, ProxyError
+from pygateway.dataplane.errors import CONNECT_FAILED, CONNECT_TIMEOUT, Broken, ProxyError
 from pygateway.dataplane.framing import Stream
 from pygateway.dataplane.http1.client import ClientConnection, as_protocol
 from pygateway.dataplane.http2.client import Http2Client
+from pygateway.dataplane.upstream.dial import dial
 from pygateway.dataplane.upstream.peer import Opening, Peer
 
 FOLLOWERS: Final = 100
@@ -69,10 +70,10 @@ class Connecting(Opening):
 
     async def _run(self) -> None:
         try:
-            _, protocol = await self._ctx.loop.create_connection(self.make, self._peer.address, self._peer.port)
-        except OSError:
+            protocol = await dial(self._ctx, self._peer, self.make)
+        except Broken as fault:
             self._done()
-            self._fail(CONNECT_FAILED)
+            self._fail(fault.error)
             return
         self._done()
         made: object = protocol  # asyncio's base class is one in types only
@@ -85,6 +86,9 @@ class Connecting(Opening):
         for follower in self.followers:  # the endpoint's protocol was changed meanwhile
             follower._task = self._ctx.loop.create_task(follower._run())
         connection = cast(ClientConnection, protocol)
+        if not connection.free:  # it closed at once
+            self._report(CONNECT_FAILED)
+            return
         waiter = self._waiter
         self._waiter = None
         if waiter is None:

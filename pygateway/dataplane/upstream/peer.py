@@ -1,14 +1,18 @@
 """A peer is one endpoint of one cluster as a worker sees it: its idle connections and how it has been doing.
 
-Reuse is decided by identity. A connection belongs to exactly one peer, and a peer is (cluster, address, port): two
-clusters never share connections, so a policy never reaches another cluster's traffic. Peers survive configuration
-changes; one that left the endpoints closes its idle connections at once and its busy ones when their exchange ends.
+Reuse is decided by identity. A connection belongs to exactly one peer, and a peer is (cluster, address, port, TLS with
+all its attributes): two clusters never share connections, so a policy never reaches another cluster's traffic, and
+where TLS changes another peer takes the place of this one. Peers survive other configuration changes; one that left the
+endpoints closes its idle connections at once and its busy ones when their exchange ends.
 
 A connection of HTTP/1.1 is either idle or somebody's; one of HTTP/2 is shared by as many exchanges as the backend
 takes.
 """
 
-from pygateway.dataplane.framing import Upstream
+import ssl
+
+from pygateway.dataplane.framing import Downstream, Upstream
+from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.wheel import Timed, Wheel
 
 
@@ -58,18 +62,23 @@ class Shared:
 class Peer:
     """`active` counts exchanges that use or open a connection (what least request compares); `weight` >= 1.
 
-    `rank` is the smooth weighted round robin's running value.
+    `rank` is the smooth weighted round robin's running value. `secured` None is clear text; `session` is the last one
+    of TLS, for the next connection.
     """
 
     cluster: str
     address: str
     port: int
+    preface: bytes
+    """What every connection begins with."""
     weight: int
     name: str
     host: bytes
     idle: list[Connection]
     opening: dict[Opening, None]
     http2: bool
+    secured: Secured | None
+    session: ssl.SSLSession | None
     shared: list[Shared]
     active: int
     failures: int
@@ -85,6 +94,7 @@ class Peer:
         self.cluster = cluster
         self.address = address
         self.port = port
+        self.preface = b""
         self.weight = weight
         literal = f"[{address}]" if ":" in address else address
         self.name = f"{literal}:{port}"
@@ -92,6 +102,8 @@ class Peer:
         self.idle = []
         self.opening = {}
         self.http2 = False
+        self.secured = None
+        self.session = None
         self.shared = []
         self.active = 0
         self.failures = 0
@@ -103,8 +115,9 @@ class Peer:
         self.idle_timeout = 60.0
         self.max_age = 0.0
 
-    def take(self, wheel: Wheel) -> Upstream | None:
-        """The idle connection that was used last (the likeliest to live), a place on a shared one, or None."""
+    def take(self, wheel: Wheel, client: Downstream) -> Upstream | None:
+        """The idle connection that was used last (the likeliest to live), a place on a shared one, or None. `client`
+        counts where connections are not for everybody (`proxied`)."""
         if self.http2:
             return self._share(wheel)
         idle = self.idle
@@ -114,6 +127,14 @@ class Peer:
                 return connection
             connection.close()
         return None
+
+    def home(self, client: Downstream) -> "Peer":
+        """To whom a connection belongs that is opened for this client."""
+        return self
+
+    def kept(self) -> int:
+        """How many connections are idle or shared."""
+        return len(self.idle) + len(self.shared)
 
     def _share(self, wheel: Wheel) -> Upstream | None:
         for shared in list(self.shared):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 from pygateway.resources.world import KindInfo
-from pygateway.sources import opaque
 from pygateway.sources.kubernetes.items import Item
 from pygateway.sources.kubernetes.reflector import State
 from pygateway.sources.kubernetes.scope import Scope
@@ -16,6 +15,8 @@ log = logging.getLogger(__name__)
 
 _NEEDED: Final = frozenset(("services", "endpoint_slices", "namespaces"))
 """Maps of the World without which there is none."""
+_ON_REQUEST: Final = frozenset(("secrets", "config_maps"))
+"""Maps of what other objects name: whoever needs one that is not there says so himself."""
 
 
 class Feed:
@@ -37,8 +38,8 @@ class Feed:
         self._nameless: list[str] = []
         confined = bool(scope.namespaces) and not info.namespaced
         self._needed = info.field in _NEEDED and not confined
-        # With Roles only, nothing outside of the namespaces may be read; and whoever needs Secrets says so himself.
-        self._quiet = confined or info is opaque.SECRET
+        # With Roles only, nothing outside of the namespaces may be read.
+        self._quiet = confined or info.field in _ON_REQUEST
 
     def ready(self) -> bool:
         """Whether there is nothing to wait for: all objects are there, or may not be read and are not needed."""

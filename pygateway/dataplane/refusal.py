@@ -1,4 +1,4 @@
-"""What never became a request."""
+"""What never became a request, in counters and log."""
 
 from pygateway.dataplane.accesslog import Record
 from pygateway.dataplane.context import Context
