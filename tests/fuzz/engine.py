@@ -20,7 +20,7 @@ from typing import Any
 from tests.fuzz import checks
 
 HANG = 10
-"""Seconds of one input after which it counts as a hang."""
+"""Seconds of CPU time after which an input counts as a hang."""
 MEMORY = 1 << 30
 """Bytes that the process may take."""
 MOST_FINDINGS = 50
@@ -84,11 +84,11 @@ def memory() -> int:
 @contextlib.contextmanager
 def alarm() -> Iterator[None]:
     """A hang ends as a finding."""
-    signal.alarm(HANG)
+    signal.setitimer(signal.ITIMER_VIRTUAL, HANG)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def prepare(memory: int = 4 * MEMORY) -> None:
@@ -97,7 +97,7 @@ def prepare(memory: int = 4 * MEMORY) -> None:
     def hangs(_number: int, _frame: FrameType | None) -> None:
         raise checks.Finding(f"no end after {HANG} s")
 
-    signal.signal(signal.SIGALRM, hangs)
+    signal.signal(signal.SIGVTALRM, hangs)
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 

@@ -19,6 +19,7 @@ from tests.dataplane.harness import route
 Record = tuple[bytes, bytes]
 BIND = 80
 IDLE_BACKENDS = 4
+MOST_TURNS = 100_000
 
 
 def records(data: bytes) -> list[Record]:
@@ -44,6 +45,7 @@ class Pipe:
         self.reading = True
         self.closing = False
         self.lost = False
+        self.held = b""
         protocol.connection_made(self)
 
     def write(self, data: bytes) -> None:
@@ -52,7 +54,12 @@ class Pipe:
         self.out.append(bytes(data))
 
     def feed(self, data: bytes) -> None:
-        if not self.lost and not self.closing:
+        """What the other end sends; kept while nothing is read."""
+        data = self.held + data
+        self.held = b""
+        if not self.reading:
+            self.held = data
+        elif data and not self.lost and not self.closing:
             self.protocol.data_received(data)
             self.settle()
 
@@ -136,6 +143,7 @@ class Stack:
             self._one(kind, data)
             self._turn()
             for pipe in (self.client, *self.backends):
+                pipe.feed(b"")
                 pipe.settle()
         self._turn()
 
@@ -177,13 +185,20 @@ class Stack:
 
     def _turn(self) -> None:
         """Let the loop call what was put off."""
-        if self.loop._ready:
+        turns = 0
+        while self.loop._ready:
             self.loop.call_soon(self.loop.stop)
             self.loop.run_forever()
             faults = self.loop.faults
             if faults:
                 self.loop.faults = []
                 raise faults[0].get("exception") or AssertionError(faults[0])
+            for pipe in (self.client, *self.backends):
+                if pipe.held:
+                    pipe.feed(b"")
+            turns += 1
+            if turns > MOST_TURNS:
+                raise AssertionError("no end of turns")
 
     def end(self) -> None:
         """Everybody goes away."""

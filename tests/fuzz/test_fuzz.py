@@ -76,7 +76,7 @@ def test_a_planted_bug_is_found_and_its_input_kept(
     monkeypatch.setattr(engine, "MOST_FINDINGS", 1)
     engine.prepare(0)
     run = engine.Run("planted", tmp_path)
-    engine.random_run(run, 4, 20000, seed=1)
+    engine.random_run(run, 60, 20000, seed=1)
     assert run.findings, found
     assert any(word in text for text in run.findings.values() for word in found.split("|"))
     (kept,) = tmp_path.iterdir()

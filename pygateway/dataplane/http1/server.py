@@ -44,6 +44,10 @@ from pygateway.dataplane.port import Port
 from pygateway.dataplane.wheel import NEVER
 
 END_OF_HEAD: Final = b"\r\n\r\n"
+REQUESTS_A_TURN: Final = 16
+"""Pipelined requests that the gateway answers itself (404, redirects) before other connections have their turn."""
+CHUNKS_A_TURN: Final = 256
+"""The same for chunks of a body: one read may bring tens of thousands of a byte each."""
 
 
 class ServerConnection(Answering):
@@ -56,6 +60,8 @@ class ServerConnection(Answering):
     _closing: bool
     _busy: bool
     _paused: bool
+    _held: bool
+    """Bytes wait in `_buffer` for the connection's next turn."""
     _body_started: float
     _body_bytes: int
 
@@ -68,6 +74,7 @@ class ServerConnection(Answering):
         self._closing = False
         self._busy = False
         self._paused = False
+        self._held = False
         self._body_started = 0.0
         self._body_bytes = 0
 
@@ -212,7 +219,8 @@ class ServerConnection(Answering):
         self._body_moved(0)
         if head.chunked:
             self.state = CHUNKED
-            self._reader = ChunkedReader(self.ctx.config.limits)
+            self._reader = reader = ChunkedReader(self.ctx.config.limits)
+            reader.at_once = CHUNKS_A_TURN
             exchange.start(b"", False)
             if rest:
                 self._on_chunked(rest)
@@ -257,6 +265,9 @@ class ServerConnection(Answering):
         reader = self._reader
         if exchange is None or reader is None:
             return
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
         try:
             used = reader.feed(data, 0)
         except BadMessage as fault:
@@ -268,7 +279,10 @@ class ServerConnection(Answering):
         if parts:
             reader.parts = []
             exchange.on_request_data(parts[0] if len(parts) == 1 else b"".join(parts))
-        if reader.done and self.state == CHUNKED:
+        if self.state == CHUNKED and used < len(data) and not reader.done:
+            self._buffer = data[used:]
+            self._hold()
+        elif reader.done and self.state == CHUNKED:
             self._reader = None
             if used < len(data):
                 self._buffer = data[used:]
@@ -282,7 +296,12 @@ class ServerConnection(Answering):
 
     def _on_pipelined(self) -> None:
         # A loop, not recursion: an exchange that ends at once would otherwise nest one frame deeper each time.
+        left = REQUESTS_A_TURN
         while self._has_next():
+            if left == 0:
+                self._hold()
+                return
+            left -= 1
             data = self._buffer
             self._buffer = b""
             self._on_head(data, 0)
@@ -290,6 +309,27 @@ class ServerConnection(Answering):
                 break
         if self._paused and len(self._buffer) <= self.ctx.config.pipeline_bytes:
             self.resume()
+
+    def _hold(self) -> None:
+        """More is here than one turn may take: others first. Nothing is read meanwhile."""
+        if self._transport is not None:
+            self._held = True
+            self._transport.pause_reading()
+            self.ctx.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        state = self.state
+        if not self._held or self._transport is None or (state == CHUNKED and self._paused):
+            return  # who resumes calls again
+        self._held = False
+        if state == HEAD:
+            self._busy = True
+            self._on_pipelined()
+            self._busy = False
+        elif state == CHUNKED:
+            self._on_chunked(b"")
+        if not self._held and not self._paused and self.state != CLOSED:
+            self._transport.resume_reading()
 
     def _keep_for_later(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
@@ -319,7 +359,10 @@ class ServerConnection(Answering):
     def resume(self) -> None:
         if self._paused and self._transport is not None:
             self._paused = False
-            self._transport.resume_reading()
+            if self._held:
+                self.ctx.loop.call_soon(self._go_on)
+            else:
+                self._transport.resume_reading()
             self._arm()
 
     # Called by the listener.
@@ -449,6 +492,9 @@ class ServerConnection(Answering):
         if self.state in (LENGTH, CHUNKED) or (self.state == HEAD and not self._keep):
             self.state = LINGER
             self._left = self.ctx.config.linger_bytes
+            if self._held:
+                self._held = False
+                transport.resume_reading()
             self.resume()
             if transport.can_write_eof():
                 transport.write_eof()

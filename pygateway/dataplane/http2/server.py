@@ -36,6 +36,8 @@ from pygateway.dataplane.wheel import NEVER
 
 NOTICE: Final = 0.5
 """Seconds between the gentle GOAWAY and the final one, and from there to the end: longer than a round trip."""
+TURN: Final = 128
+"""Frames that one connection may have handled before others have their turn; a request counts as eight."""
 _STATIC: Final = static_table()
 
 # How far the end of a connection has come.
@@ -75,6 +77,7 @@ class Http2Connection(Connection):
         self._transport = None
         self._write = _unconnected
         self._preface = PREFACE
+        self.turn = TURN
         self._fresh = []
         self._ending = _SERVING
         self._left = 0
@@ -135,7 +138,7 @@ class Http2Connection(Connection):
         self.busy = True
         if self._preface:
             data = self._past_preface(data)
-        if data and not self.over:
+        if (data or self.more) and not self.over:
             self.receive(data)
         if self._fresh:
             fresh = self._fresh
@@ -151,6 +154,24 @@ class Http2Connection(Connection):
                 self._arm()
         else:
             self._block_at = NEVER
+        if self.more and not self.over:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Whole frames wait: others have their turn, and nothing more is read before these are taken."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+            if not self.blocked:
+                self.ctx.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.more and not self.over and not self.blocked:
+            self.data_received(b"")
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not (self.more or self.over or self.blocked):
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         return False
@@ -175,8 +196,10 @@ class Http2Connection(Connection):
     def resume_writing(self) -> None:
         self.blocked = False
         self._blocked_at = NEVER
-        if self._transport is not None and not self.over:
-            self._transport.resume_reading()
+        if self.more:
+            self.ctx.loop.call_soon(self._go_on)
+        else:
+            self._read_on()
         self.pump()
         self.flush()
 
@@ -404,6 +427,9 @@ class Http2Connection(Connection):
             return
         self.flush()
         self.over = True
+        if self.more:
+            self.more = False
+            transport.resume_reading()
         self._left = self.ctx.config.linger_bytes
         if transport.can_write_eof():
             transport.write_eof()
