@@ -140,3 +140,10 @@ def test_proper_windows_have_none() -> None:
     for _ in range(2000):
         server.say(frames.window_update(1, 1024))
     assert server.counts == []
+
+
+def test_a_header_block_of_references_ends_the_connection() -> None:
+    server = Server()
+    bomb = b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4000 + b"\xbe" * 300
+    assert server.say(frames.frame(frames.HEADERS, frames.END_HEADERS, 1, bomb)) == ["GOAWAY 0 ENHANCE_YOUR_CALM"]
+    assert server.events == ["over hpack-bomb"]

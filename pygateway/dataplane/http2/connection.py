@@ -60,7 +60,7 @@ EARNED_BY_DATA: Final = 3.0
 """Control frames that a DATA frame brings with it: two window updates, a ping."""
 EARNED_BY_STREAM: Final = 6.0
 COST_OF_HEADERS: Final = 8
-"""A header block is a request, which costs so many times what other frames do."""
+"""A header block is a request, which costs so many times what other frames do; and one more for each 256 bytes."""
 UNLIMITED: Final = 1 << 30
 
 
@@ -176,7 +176,7 @@ class Connection(Sending):
                 if left <= 0:
                     self.more = True
                     break
-                left -= COST_OF_HEADERS if first & 0xFF == HEADERS else 1
+                left -= COST_OF_HEADERS + (first >> 16) if first & 0xFF == HEADERS else 1
                 self._frame(first & 0xFF, flags, number & 0x7FFF_FFFF, data[at + HEAD_SIZE : stop])
                 at = stop
         except ConnectionFault as fault:
@@ -269,7 +269,8 @@ class Connection(Sending):
         try:
             fields = self.decoder.decode(block)
         except HpackError as fault:
-            raise ConnectionFault(COMPRESSION_ERROR, fault.reason) from None
+            code = ENHANCE_YOUR_CALM if fault.reason == "hpack-bomb" else COMPRESSION_ERROR
+            raise ConnectionFault(code, fault.reason) from None
         channel = self.streams.get(number)
         if channel is None:
             channel = self.opened(number)
