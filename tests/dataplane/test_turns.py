@@ -112,6 +112,23 @@ async def test_what_follows_the_end_of_a_connection_is_still_dropped() -> None:
         assert b"idle-stream" in got
 
 
+@story
+async def test_what_is_reset_in_the_read_that_brings_it_costs_no_backend_anything() -> None:
+    """Rapid reset, CVE-2023-44487."""
+    async with Gateway() as gateway:
+        client = await gateway.client()
+        pairs = [headers(number, *GET) + frames.rst_stream(number, 8) for number in range(1, 101, 2)]
+        await client.send(body=frames.PREFACE + SETTINGS + b"".join(pairs) + headers(101, *GET))
+        backend = await gateway.accept()
+        await backend.read_head()
+        await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
+        lines = await gateway.logged(51)
+        assert gateway.backends[0].connections == 1
+        assert [line["status"] for line in lines] == [0] * 50 + [200]
+        assert {line["client"] for line in lines} == {"127.0.0.1"}
+        assert gateway.plane.ctx.requests == 0
+
+
 @pytest.mark.parametrize("times", [1, 2700])
 def test_a_window_that_settings_change_again_and_again_moves_streams_once(times: int) -> None:
     server = Server()

@@ -173,7 +173,7 @@ class Connection(Sending):
                 stop = at + HEAD_SIZE + (first >> 8)
                 if stop > end:
                     break
-                if left <= 0:
+                if left <= 0 and first & 0xFF != RST_STREAM:  # what is reset at once need not begin
                     self.more = True
                     break
                 left -= COST_OF_HEADERS + (first >> 16) if first & 0xFF == HEADERS else 1

@@ -61,6 +61,7 @@ class Http2Connection(Connection):
     _transport: asyncio.Transport | None
     _write: Callable[[bytes], None]
     _preface: bytes
+    _starting: list[Http2Stream]
     _fresh: list[Http2Stream]
     _ending: int
     _left: int
@@ -78,6 +79,7 @@ class Http2Connection(Connection):
         self._write = _unconnected
         self._preface = PREFACE
         self.turn = TURN
+        self._starting = []
         self._fresh = []
         self._ending = _SERVING
         self._left = 0
@@ -140,11 +142,8 @@ class Http2Connection(Connection):
             data = self._past_preface(data)
         if (data or self.more) and not self.over:
             self.receive(data)
-        if self._fresh:
-            fresh = self._fresh
-            self._fresh = []
-            for stream in fresh:
-                stream.deliver()
+        if self._starting or self._fresh:
+            self._deliver()
         self.busy = False
         if self._out:
             self.flush()
@@ -156,6 +155,17 @@ class Http2Connection(Connection):
             self._block_at = NEVER
         if self.more and not self.over:
             self._hold()
+
+    def _deliver(self) -> None:
+        """What the read brought, requests first."""
+        starting = self._starting
+        self._starting = []
+        for stream in starting:
+            stream.start()
+        fresh = self._fresh
+        self._fresh = []
+        for stream in fresh:
+            stream.deliver()
 
     def _hold(self) -> None:
         """Whole frames wait: others have their turn, and nothing more is read before these are taken."""
@@ -237,6 +247,7 @@ class Http2Connection(Connection):
 
     def on_headers(self, channel: Channel, fields: list[Field], end: bool) -> None:
         if channel.owner is not None:
+            cast(Http2Stream, channel.owner).start()
             self._on_trailers(channel, fields, end)
             return
         self._idle_at = NEVER
@@ -251,6 +262,7 @@ class Http2Connection(Connection):
         stream = Http2Stream(ctx, self, channel, self.forwarding)
         channel.owner = stream
         stream.begin(Exchange(ctx, self.port, stream, head), end)
+        self._starting.append(stream)
 
     def _on_trailers(self, channel: Channel, fields: list[Field], end: bool) -> None:
         if not end or cast(Http2Stream, channel.owner).tunnel != NO_TUNNEL:
