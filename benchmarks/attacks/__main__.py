@@ -72,7 +72,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         readings = measure.measure(plan, chosen)
     return {
         "machine": machine.describe(),
-        "method": {"rounds": options.rounds, "seconds": measure.DURING, "rate": measure.VICTIM_RATE},
+        "method": {
+            "rounds": options.rounds,
+            "seconds": measure.DURING,
+            "rate": measure.VICTIM_RATE,
+            "form": "plain" if options.plain else "compiled",
+        },
         "load_average": load,
         "attacks": report.figures(readings),
         "readings": readings,

@@ -151,7 +151,7 @@ async def main(name: str, port: int, tls_port: int, seconds: float) -> None:
         object.__setattr__(attack, "send", lambda n: hello[n % len(hello) : n % len(hello) + 1])
         fleet.port = tls_port
     await fleet.open(attack.connections)
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2 if attack.rate else 1.0)  # what is only held is measured once it stands
     print("ready", flush=True)
     until = time.monotonic() + seconds
     if attack.secure == "full":

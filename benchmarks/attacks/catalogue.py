@@ -71,14 +71,7 @@ def _settings(n: int) -> bytes:
 
 
 def _one_byte(n: int) -> bytes:
-    if n == 0:
-        none = h2.frame(h2.SETTINGS, 0, 0, b"\x00\x04" + bytes(4))
-        return none + b"".join(h2.request(_stream(index), b"/right/big") for index in range(90))
     return h2.frame(h2.WINDOW_UPDATE, 0, _stream(n % 90), (1).to_bytes(4, "big"))
-
-
-def _slow_streams(n: int) -> bytes:
-    return b"".join(h2.request(_stream(index), b"/right/big") for index in range(90)) if n == 0 else EMPTY
 
 
 def _head_fields(n: int) -> bytes:
@@ -87,6 +80,8 @@ def _head_fields(n: int) -> bytes:
 
 
 _H2 = h2.opening()
+_BIG_STREAMS = b"".join(h2.request(_stream(index), b"/right/big") for index in range(90))
+_NO_WINDOW = h2.frame(h2.SETTINGS, 0, 0, b"\x00\x04" + bytes(4))
 _EMPTY_DATA = h2.opening() + h2.request(1, b"/right", end=False, post=True)
 _CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 _UNKNOWN = b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -103,9 +98,9 @@ ATTACKS = (
     Attack("ping", "PING flood", 10, 10000, lambda n: h2.frame(h2.PING, 0, 0, b"12345678"), _H2),
     Attack("empty-data", "empty DATA flood", 10, 10000, lambda n: h2.frame(h2.DATA, 0, 1), _EMPTY_DATA),
     Attack("priority", "PRIORITY flood", 10, 10000, lambda n: h2.frame(h2.PRIORITY, 0, 3, bytes(4) + b"\x10"), _H2),
-    Attack("window", "windows of one byte", 10, 5000, _one_byte, h2.opening()),
+    Attack("window", "windows of one byte", 10, 5000, _one_byte, _H2 + _NO_WINDOW + _BIG_STREAMS),
     Attack("slow-read-1", "slow readers of 10 MB, HTTP/1.1", 200, 0, opening=BIG, reads=False),
-    Attack("slow-read-2", "slow readers of 10 MB, HTTP/2 (90 streams each)", 20, 20, _slow_streams, _H2, reads=False),
+    Attack("slow-read-2", "slow readers of 10 MB, HTTP/2 (90 streams each)", 20, 0, opening=_H2 + _BIG_STREAMS, reads=False),
     Attack("slowloris", "1,000 heads, a byte a second each", 1000, 1000, lambda n: b"x", GET[:-2] + b"X: "),
     Attack("rudy", "1,000 bodies, a byte a second each", 1000, 1000, lambda n: b"x",
            POST + b"Content-Length: 999999\r\n\r\n"),

@@ -44,14 +44,13 @@ from pygateway.dataplane.port import Port
 from pygateway.dataplane.wheel import NEVER
 
 END_OF_HEAD: Final = b"\r\n\r\n"
+# What one connection may have done before the others have their turn. One read may bring tens of thousands of either.
 REQUESTS_A_TURN: Final = 16
-"""Pipelined requests that the gateway answers itself (404, redirects) before other connections have their turn."""
 CHUNKS_A_TURN: Final = 256
-"""The same for chunks of a body: one read may bring tens of thousands of a byte each."""
 
 
 class ServerConnection(Answering):
-    """An asyncio protocol (by shape)."""
+    """An asyncio protocol (by shape). `_held`: bytes wait in `_buffer` for the connection's next turn."""
 
     port: Port
     _buffer: bytes
@@ -61,7 +60,6 @@ class ServerConnection(Answering):
     _busy: bool
     _paused: bool
     _held: bool
-    """Bytes wait in `_buffer` for the connection's next turn."""
     _body_started: float
     _body_bytes: int
 
