@@ -17,11 +17,10 @@ UPGRADE = (
     b"GET /right/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-EMPTY = b""
 
 
 def nothing(_n: int) -> bytes:
-    return EMPTY
+    return b""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,8 @@ ATTACKS = (
     Attack("priority", "PRIORITY flood", 10, 10000, lambda n: h2.frame(h2.PRIORITY, 0, 3, bytes(4) + b"\x10"), _H2),
     Attack("window", "windows of one byte", 10, 5000, _one_byte, _H2 + _NO_WINDOW + _BIG_STREAMS),
     Attack("slow-read-1", "slow readers of 10 MB, HTTP/1.1", 200, 0, opening=BIG, reads=False),
-    Attack("slow-read-2", "slow readers of 10 MB, HTTP/2 (90 streams each)", 20, 0, opening=_H2 + _BIG_STREAMS, reads=False),
+    Attack("slow-read-2", "slow readers of 10 MB, HTTP/2 (90 streams each)", 20, 0, opening=_H2 + _BIG_STREAMS,
+           reads=False),
     Attack("slowloris", "1,000 heads, a byte a second each", 1000, 1000, lambda n: b"x", GET[:-2] + b"X: "),
     Attack("rudy", "1,000 bodies, a byte a second each", 1000, 1000, lambda n: b"x",
            POST + b"Content-Length: 999999\r\n\r\n"),

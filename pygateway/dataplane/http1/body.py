@@ -50,11 +50,11 @@ class ChunkedReader:
     _trailer_bytes: int
     _trailer_count: int
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, at_once: int = ANY_NUMBER) -> None:
         self.parts = []
         self.done = False
         self.trailers = []
-        self.at_once = ANY_NUMBER
+        self.at_once = at_once
         self._limits = limits
         self._state = _SIZE
         self._left = 0

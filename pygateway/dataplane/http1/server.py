@@ -217,8 +217,7 @@ class ServerConnection(Answering):
         self._body_moved(0)
         if head.chunked:
             self.state = CHUNKED
-            self._reader = reader = ChunkedReader(self.ctx.config.limits)
-            reader.at_once = CHUNKS_A_TURN
+            self._reader = ChunkedReader(self.ctx.config.limits, CHUNKS_A_TURN)
             exchange.start(b"", False)
             if rest:
                 self._on_chunked(rest)
