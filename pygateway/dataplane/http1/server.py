@@ -87,11 +87,14 @@ class ServerConnection(Answering):
         self.port.connections[self] = None
         self._closing = self.port.left
         limit = ctx.config.max_connections
-        self.state = HEAD
         if limit > 0 and ctx.connections > limit:
             ctx.limits.add("max_connections")
-            self._refuse(OVERLOAD)
-            return
+            if not self.port.make_room():
+                refuse(ctx, "", OVERLOAD)
+                self._send(own_answer(OVERLOAD, ctx, True, False))
+                self.close()
+                return
+        self.state = HEAD
         self.forwarding = self.port.forwarding(transport.get_extra_info("peername"))
         ctx.wheel.watch(self, ctx.wheel.now + ctx.config.header_timeout)
 
@@ -369,10 +372,15 @@ class ServerConnection(Answering):
         if self.state == HEAD:
             self._bad(error)
 
+    def make_room(self) -> bool:
+        idle = self.exchange is None and self.state == HEAD and not self._buffer
+        if idle:
+            self.close()
+        return idle
+
     def drain(self) -> None:
         self._closing = True
-        if self.exchange is None and self.state == HEAD and not self._buffer:
-            self.close()
+        self.make_room()
 
     # Deadlines.
 
@@ -404,10 +412,6 @@ class ServerConnection(Answering):
         """The exchange has a deadline for the whole; this connection's own may come first."""
         if deadline < self.deadline:
             self.ctx.wheel.watch(self, deadline)
-
-    def _limit(self, exchange: Exchange, error: ProxyError) -> None:
-        self.ctx.limits.add(error.kind.replace("-", "_"))
-        exchange.on_client_error(error)
 
     def _arm(self) -> None:
         """Set the deadline that the present state asks for."""
@@ -472,12 +476,6 @@ class ServerConnection(Answering):
         self._send(own_answer(error, self.ctx, True, False))
         self._left = self.ctx.config.linger_bytes
         self._finish()
-
-    def _refuse(self, error: ProxyError) -> None:
-        self._keep = False
-        refuse(self.ctx, "", error)
-        self._send(own_answer(error, self.ctx, True, False))
-        self.close()
 
     def _finish(self) -> None:
         """Close after the answer. While more of the request may be under way, read and drop it for a while first:

@@ -128,7 +128,7 @@ class Http2Connection(Connection):
         self.forwarding = self.port.forwarding(transport.get_extra_info("peername"))
         self._begin(transport)
         limit = ctx.config.max_connections
-        if limit > 0 and ctx.connections > limit:
+        if limit > 0 and ctx.connections > limit and not self.port.make_room():
             self.fail(ConnectionFault(ENHANCE_YOUR_CALM, "max_connections"))
 
     def data_received(self, data: bytes) -> None:
@@ -352,6 +352,13 @@ class Http2Connection(Connection):
         self._finish(self.ctx.config.linger_timeout)
 
     # Called by the data plane.
+
+    def make_room(self) -> bool:
+        if self.streams or self.over or self.last == 0:
+            return False
+        self.ctx.limits.add("max_connections")
+        self._say_last()
+        return True
 
     def drain(self) -> None:
         if self._ending == _SERVING:
