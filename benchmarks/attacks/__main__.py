@@ -76,12 +76,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "rounds": options.rounds,
             "seconds": measure.DURING,
             "rate": measure.VICTIM_RATE,
-            "form": "plain" if options.plain else "compiled",
+            "form": _form(options),
         },
         "load_average": load,
         "attacks": report.figures(readings),
         "readings": readings,
     }
+
+
+def _form(options: argparse.Namespace) -> str:
+    form = "plain" if options.plain else "compiled"
+    return f"{form} form, before all others on the machine" if options.urgent else f"{form} form"
 
 
 def write(results: dict[str, Any], text: str) -> None:

@@ -38,6 +38,7 @@ def draw(results: Mapping[str, Any], paths: list[Path]) -> None:
     left.set_xlim(0, max(2.6, *(max(rows[name]["ratios"]) for name in names)) * 1.3)
     left.axvline(ALLOWED, color=_BROKEN, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     left.axvline(1, color="#3d444d", linewidth=1, linestyle=(0, (1, 2)), zorder=0)
+    left.set_ylim(-0.6, len(names) - 0.4)
     left.set_yticks(range(len(names)), [BY_NAME[name].title for name in names])
     left.set_title("p99 of other clients, times its usual value", fontsize=10, loc="left")
     grown = [max(0.0, rows[name]["memory"][1] - rows[name]["memory"][0]) / 1e6 for name in names]

@@ -20,7 +20,7 @@ _METHOD = (
     "connections of HTTP/1.1, half over 8 streams of HTTP/2, each latency counted from the moment at which the request "
     "was due. p99 x compares with the median of the p99 before all attacks of the round. Rates are those of the whole "
     "attack, or the number of its connections where it only holds them; counts are of one round of {seconds:g} s. The "
-    "gateway ({form} form) has one core; attacker (nice 19), victim and backends have another."
+    "gateway ({form}) has one core; attacker (nice 19), victim and backends have another."
 )
 
 
