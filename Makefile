@@ -9,7 +9,9 @@ PYTEST_ARGS ?=
 BENCH_PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo $(PYTHON))
 BENCH_ARGS ?=
 SCALE_ARGS ?=
+ATTACKS_ARGS ?=
 E2E_ARGS ?=
+FUZZ_ARGS ?= all
 
 PLAIN := .venv
 COMPILED := .venv-compiled
@@ -23,7 +25,7 @@ export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-plain test-compiled e2e lint types contracts format bench bench-scale bench-smoke wheel clean
+.PHONY: help demo test test-fast test-plain test-compiled e2e lint types contracts format bench bench-scale bench-smoke attacks fuzz wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +64,12 @@ bench: ## pygateway, nginx, HAProxy and Envoy side by side; about six minutes (B
 bench-scale: ## 5,000 Services and 10,000 routes in a real API server; about seven minutes (SCALE_ARGS=…)
 	@$(BENCH_PYTHON) -m benchmarks.scale $(SCALE_ARGS)
 
+attacks: ## what other clients notice while the gateway is attacked; about eight minutes (ATTACKS_ARGS=…)
+	@$(BENCH_PYTHON) -m benchmarks.attacks $(ATTACKS_ARGS)
+
+fuzz: $(PLAIN)/.fuzz ## fuzz what reads bytes of strangers, a minute each (FUZZ_ARGS="--minutes 60 http1")
+	$(PLAIN)/bin/python -m tests.fuzz $(FUZZ_ARGS)
+
 bench-smoke: ## a minute of it, to see that it runs; no bars
 	@$(PYTHON) -m benchmarks.run --quick --only pygateway,nginx
 
@@ -80,6 +88,11 @@ $(PLAIN)/.installed: pyproject.toml setup.py
 	@echo 'Installing the plain form and the tools into $(PLAIN)'
 	@$(PYTHON) -m venv $(PLAIN)
 	@PYGATEWAY_COMPILE=0 $(PLAIN)/bin/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# Coverage guides only where atheris can be had (it brings libFuzzer along); without it inputs are mutated blindly.
+$(PLAIN)/.fuzz: $(PLAIN)/.installed
+	@$(PLAIN)/bin/pip install --quiet --editable '.[fuzz]' || echo 'atheris cannot be installed here'
 	@touch $@
 
 # A stale build/ would end up in the wheel: setuptools packs whatever lies there.

@@ -55,6 +55,10 @@ class Accepted(Timed):
         """No further request after the one being answered; close now if there is none."""
         raise NotImplementedError
 
+    def make_room(self) -> bool:
+        """Close if nobody waits for anything here; whether that is so."""
+        return False
+
     def cut(self) -> None:
         """Drop the connection now, whatever it is doing; its exchange hears of it."""
         raise NotImplementedError

@@ -1,6 +1,8 @@
 """One bound port: its routing table and the connections that came in through it."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Final
 
 from pygateway import ir
 from pygateway.dataplane.context import Context
@@ -15,6 +17,8 @@ from pygateway.dataplane.route import RESPOND, RouteHandler
 from pygateway.dataplane.stats import RouteStats
 from pygateway.dataplane.tls.table import ScopedTable, ScopeOf, TlsTable
 from pygateway.routing.table import CompiledRoute, HostTable, PortTable, compile_port
+
+LOOKED_AT: Final = 16
 
 
 class Port:
@@ -118,6 +122,17 @@ class Port:
         self.left = True
         for connection in self.all_connections():
             connection.drain()
+
+    def make_room(self) -> bool:
+        """Close an idle connection so that another may come: the oldest of a few that are looked at. Whether there was
+        one."""
+        connections = self.connections
+        for connection in list(islice(connections, LOOKED_AT)):
+            del connections[connection]
+            if connection.make_room():
+                return True
+            connections[connection] = None  # to the end: others are looked at next time
+        return False
 
     def all_connections(self) -> list[Accepted]:
         """Those of the scopes too."""

@@ -78,7 +78,8 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_udp_sessions: int = 10000
     """UDP clients of one worker; what comes from a further one is dropped. 0 = any number."""
     max_connections: int = 10000
-    """Client connections of one worker; a further one is answered 503 with Retry-After. 0 = any number."""
+    """Client connections of one worker. For a further one an idle one is closed; if there is none, it is answered 503
+    with Retry-After. 0 = any number."""
     max_requests: int = 0
     """Requests of one worker in progress at once; a further one is answered 503 with Retry-After. 0 = any number."""
     max_idle_per_endpoint: int = 320

@@ -232,6 +232,43 @@ async def test_too_many_connections_are_answered_early() -> None:
 
 
 @story
+async def test_idle_connections_make_room_for_others() -> None:
+    async with Gateway((), max_connections=20) as gateway:
+        clients = [await gateway.client() for _ in range(20)]
+        for client in clients:
+            await client.send("GET / HTTP/1.1", "Host: a")
+            await client.expect_response(404, NOT_FOUND)
+        for idle in clients[:5]:
+            another = await gateway.client()
+            await another.send("GET / HTTP/1.1", "Host: a")
+            await another.expect_response(404, NOT_FOUND)
+            await idle.expect_close()
+        assert gateway.plane.ctx.connections == 20
+        assert gateway.plane.counters().limits == {"max_connections": 5}
+
+
+@story
+async def test_connections_that_are_busy_make_no_room_but_let_others_be_looked_at() -> None:
+    async with Gateway(max_connections=20) as gateway:
+        busy = [await gateway.get() for _ in range(19)]
+        idle = await gateway.client()
+        await idle.send("GET / HTTP/1.1", "Host: a", "Connection: keep-alive")
+        backend = await gateway.accept()
+        await backend.read_head()
+        await backend.send("HTTP/1.1 200 OK", "Content-Length: 0")
+        await idle.expect_response(200)
+        refused = await gateway.client()
+        await refused.expect_response(503)
+        taken = await gateway.client()
+        await idle.expect_close()
+        await taken.send("GET / HTTP/1.1", "Host: a")
+        await backend.expect_request("GET / HTTP/1.1")
+        for client, each in busy:
+            await each.send("HTTP/1.1 200 OK", "Content-Length: 0")
+            await client.expect_response(200)
+
+
+@story
 async def test_too_many_requests_are_answered_early_and_the_connection_stays() -> None:
     async with Gateway(max_requests=1) as gateway:
         _, backend = await gateway.get()

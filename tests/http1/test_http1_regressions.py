@@ -126,3 +126,9 @@ def test_a_reason_never_holds_input() -> None:
     with pytest.raises(BadMessage) as caught:
         parse(b"Content-Type: SECRET", b"content-TYPE: SECRET")
     assert (caught.value.reason, str(caught.value)) == ("repeated-content-type", "repeated-content-type")
+
+
+def test_two_empty_lines_are_refused_before_the_head_is_whole() -> None:
+    """Found by fuzzing: in one piece they were both passed over until the head was whole."""
+    for step in (0, 1, 3):
+        assert read_requests(b"\r\n\r\nGET / HTTP/1.1\r\nHost:", step) == ["refused 400 bad-request-line"]

@@ -175,6 +175,10 @@ class Answering(Downstream):
         """Bytes passed through the tunnel."""
         raise NotImplementedError
 
+    def _limit(self, exchange: Exchange, error: ProxyError) -> None:
+        self.ctx.limits.add(error.kind.replace("-", "_"))
+        exchange.on_client_error(error)
+
     def _is_last(self) -> bool:
         """Whether nothing may follow this answer. One that comes before the whole request is the last: what else
         arrives is not a request (RFC 9112 section 9.3)."""

@@ -10,6 +10,7 @@ from pygateway.dataplane.http1.limits import Limits
 HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 LONGEST_SIZE: Final = 16
 LAST_CHUNK: Final = b"0\r\n\r\n"
+ANY_NUMBER: Final = 1 << 30
 
 # What the bytes to come are.
 _SIZE: Final = 0
@@ -38,6 +39,8 @@ class ChunkedReader:
     trailers: list[bytes]
     """Trailer fields as b"Name: value", without those that RFC 9110 section 6.5.1 forbids in trailers. They are not
     header fields and must not become any."""
+    at_once: int
+    """Chunks that one `feed` reads at most."""
 
     _limits: Limits
     _state: int
@@ -47,10 +50,11 @@ class ChunkedReader:
     _trailer_bytes: int
     _trailer_count: int
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, at_once: int = ANY_NUMBER) -> None:
         self.parts = []
         self.done = False
         self.trailers = []
+        self.at_once = at_once
         self._limits = limits
         self._state = _SIZE
         self._left = 0
@@ -60,14 +64,17 @@ class ChunkedReader:
         self._trailer_count = 0
 
     def feed(self, data: bytes, start: int = 0) -> int:
-        """Reads `data` from `start` and returns where it stopped: at the end, or behind the body when it is `done`.
+        """Reads `data` from `start` and returns where it stopped: at the end, behind the body when it is `done`, or
+        after `at_once` chunks.
 
         Raises BadMessage; the reader is of no use afterwards.
         """
         end = len(data)
-        while start < end and self._state != _DONE:
+        left = self.at_once
+        while start < end and self._state != _DONE and left > 0:
             if self._state == _DATA:
                 start = self._take(data, start)
+                left -= 1
             else:
                 start = self._take_line(data, start)
         return start

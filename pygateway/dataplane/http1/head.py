@@ -282,6 +282,8 @@ def incomplete(buffer: bytes, limits: Limits, checked: int = 0) -> None:
     if buffer.startswith(CRLF):
         buffer = buffer[2:]
         checked -= 2
+        if buffer.startswith(CRLF):
+            raise BadMessage(400, "bad-request-line")
     if len(buffer) > limits.header_bytes + 3:
         raise BadMessage(431, "header-bytes")
     end = buffer.rfind(CRLF)

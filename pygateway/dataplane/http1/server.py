@@ -46,10 +46,13 @@ from pygateway.dataplane.refusal import refuse
 from pygateway.dataplane.wheel import NEVER
 
 END_OF_HEAD: Final = b"\r\n\r\n"
+# What one connection may have done before the others have their turn. One read may bring tens of thousands of either.
+REQUESTS_A_TURN: Final = 16
+CHUNKS_A_TURN: Final = 256
 
 
 class ServerConnection(Answering):
-    """An asyncio protocol (by shape)."""
+    """An asyncio protocol (by shape). `_held`: bytes wait in `_buffer` for the connection's next turn."""
 
     port: Port
     _buffer: bytes
@@ -58,6 +61,7 @@ class ServerConnection(Answering):
     _closing: bool
     _busy: bool
     _paused: bool
+    _held: bool
     _body_started: float
     _body_bytes: int
 
@@ -70,6 +74,7 @@ class ServerConnection(Answering):
         self._closing = False
         self._busy = False
         self._paused = False
+        self._held = False
         self._body_started = 0.0
         self._body_bytes = 0
 
@@ -84,11 +89,14 @@ class ServerConnection(Answering):
         self.port.connections[self] = None
         self._closing = self.port.left
         limit = ctx.config.max_connections
-        self.state = HEAD
         if limit > 0 and ctx.connections > limit:
             ctx.limits.add("max_connections")
-            self._refuse(OVERLOAD)
-            return
+            if not self.port.make_room():
+                refuse(ctx, "", OVERLOAD)
+                self._send(own_answer(OVERLOAD, ctx, True, False))
+                self.close()
+                return
+        self.state = HEAD
         self.forwarding = self.port.forwarding(transport.get_extra_info("peername"))
         ctx.wheel.watch(self, ctx.wheel.now + ctx.config.header_timeout)
 
@@ -216,7 +224,7 @@ class ServerConnection(Answering):
         self._body_moved(0)
         if head.chunked:
             self.state = CHUNKED
-            self._reader = ChunkedReader(self.ctx.config.limits)
+            self._reader = ChunkedReader(self.ctx.config.limits, CHUNKS_A_TURN)
             exchange.start(b"", False)
             if rest:
                 self._on_chunked(rest)
@@ -261,6 +269,9 @@ class ServerConnection(Answering):
         reader = self._reader
         if exchange is None or reader is None:
             return
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
         try:
             used = reader.feed(data, 0)
         except BadMessage as fault:
@@ -272,7 +283,10 @@ class ServerConnection(Answering):
         if parts:
             reader.parts = []
             exchange.on_request_data(parts[0] if len(parts) == 1 else b"".join(parts))
-        if reader.done and self.state == CHUNKED:
+        if self.state == CHUNKED and used < len(data) and not reader.done:
+            self._buffer = data[used:]
+            self._hold()
+        elif reader.done and self.state == CHUNKED:
             self._reader = None
             if used < len(data):
                 self._buffer = data[used:]
@@ -286,7 +300,12 @@ class ServerConnection(Answering):
 
     def _on_pipelined(self) -> None:
         # A loop, not recursion: an exchange that ends at once would otherwise nest one frame deeper each time.
+        left = REQUESTS_A_TURN
         while self._has_next():
+            if left == 0:
+                self._hold()
+                return
+            left -= 1
             data = self._buffer
             self._buffer = b""
             self._on_head(data, 0)
@@ -294,6 +313,27 @@ class ServerConnection(Answering):
                 break
         if self._paused and len(self._buffer) <= self.ctx.config.pipeline_bytes:
             self.resume()
+
+    def _hold(self) -> None:
+        """More is here than one turn may take: others first. Nothing is read meanwhile."""
+        if self._transport is not None:
+            self._held = True
+            self._transport.pause_reading()
+            self.ctx.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        state = self.state
+        if not self._held or self._transport is None or (state == CHUNKED and self._paused):
+            return  # who resumes calls again
+        self._held = False
+        if state == HEAD:
+            self._busy = True
+            self._on_pipelined()
+            self._busy = False
+        elif state == CHUNKED:
+            self._on_chunked(b"")
+        if not self._held and not self._paused and self.state != CLOSED:
+            self._transport.resume_reading()
 
     def _keep_for_later(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
@@ -323,7 +363,10 @@ class ServerConnection(Answering):
     def resume(self) -> None:
         if self._paused and self._transport is not None:
             self._paused = False
-            self._transport.resume_reading()
+            if self._held:
+                self.ctx.loop.call_soon(self._go_on)
+            else:
+                self._transport.resume_reading()
             self._arm()
 
     # Called by the listener.
@@ -333,10 +376,15 @@ class ServerConnection(Answering):
         if self.state == HEAD:
             self._bad(error)
 
+    def make_room(self) -> bool:
+        idle = self.exchange is None and self.state == HEAD and not self._buffer
+        if idle:
+            self.close()
+        return idle
+
     def drain(self) -> None:
         self._closing = True
-        if self.exchange is None and self.state == HEAD and not self._buffer:
-            self.close()
+        self.make_room()
 
     # Deadlines.
 
@@ -368,10 +416,6 @@ class ServerConnection(Answering):
         """The exchange has a deadline for the whole; this connection's own may come first."""
         if deadline < self.deadline:
             self.ctx.wheel.watch(self, deadline)
-
-    def _limit(self, exchange: Exchange, error: ProxyError) -> None:
-        self.ctx.limits.add(error.kind.replace("-", "_"))
-        exchange.on_client_error(error)
 
     def _arm(self) -> None:
         """Set the deadline that the present state asks for."""
@@ -437,12 +481,6 @@ class ServerConnection(Answering):
         self._left = self.ctx.config.linger_bytes
         self._finish()
 
-    def _refuse(self, error: ProxyError) -> None:
-        self._keep = False
-        refuse(self.ctx, "", error)
-        self._send(own_answer(error, self.ctx, True, False))
-        self.close()
-
     def _finish(self) -> None:
         """Close after the answer. While more of the request may be under way, read and drop it for a while first:
         closing with unread bytes makes the kernel reset the connection and the client lose the answer (RFC 9112
@@ -453,6 +491,9 @@ class ServerConnection(Answering):
         if self.state in (LENGTH, CHUNKED) or (self.state == HEAD and not self._keep):
             self.state = LINGER
             self._left = self.ctx.config.linger_bytes
+            if self._held:
+                self._held = False
+                transport.resume_reading()
             self.resume()
             if transport.can_write_eof():
                 transport.write_eof()

@@ -60,6 +60,9 @@ from pygateway.dataplane.wheel import Wheel
 EARNED_BY_DATA: Final = 3.0
 """Control frames that a DATA frame brings with it: two window updates, a ping."""
 EARNED_BY_STREAM: Final = 6.0
+COST_OF_HEADERS: Final = 8
+"""A header block is a request, which costs so many times what other frames do; and one more for each 256 bytes."""
+UNLIMITED: Final = 1 << 30
 
 
 class Connection(Sending):
@@ -71,6 +74,10 @@ class Connection(Sending):
     decoder: Decoder
     resets: Budget
     control: Budget
+    turn: int
+    """Frames that are taken in one go; others have their turn before the next ones (`more`)."""
+    more: bool
+    """Whole frames wait for another turn: call `receive` again."""
     gone: bool
     """The last GOAWAY named `last`: streams beyond it are passed over."""
     _owed: int
@@ -92,6 +99,8 @@ class Connection(Sending):
         self.decoder = Decoder(static, header_bytes)
         self.resets = Budget(wheel, limits.resets, limits.reset_rate)
         self.control = Budget(wheel, limits.control_frames, limits.control_rate)
+        self.turn = UNLIMITED
+        self.more = False
         self.gone = False
         self._owed = 0
         self._buffer = b""
@@ -153,12 +162,14 @@ class Connection(Sending):
     # Frames.
 
     def receive(self, data: bytes) -> None:
-        """Bytes from the peer."""
+        """Bytes from the peer. A peer can make one read thousands of frames: no more than a turn's are taken."""
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
         at = 0
         end = len(data)
+        left = self.turn
+        self.more = False
         try:
             while end - at >= HEAD_SIZE and not self.over:
                 first, flags, number = unpack_head(data, at)
@@ -167,16 +178,16 @@ class Connection(Sending):
                 stop = at + HEAD_SIZE + (first >> 8)
                 if stop > end:
                     break
+                if left <= 0 and first & 0xFF != RST_STREAM:  # what is reset at once need not begin
+                    self.more = True
+                    break
+                left -= COST_OF_HEADERS + (first >> 16) if first & 0xFF == HEADERS else 1
                 self._frame(first & 0xFF, flags, number & 0x7FFF_FFFF, data[at + HEAD_SIZE : stop])
                 at = stop
         except ConnectionFault as fault:
             self.fail(fault)
         if at < end and not self.over:
             self._buffer = data[at:] if at else data
-
-    def partial(self) -> bool:
-        """Whether a frame or a header block has begun and is not whole."""
-        return len(self._buffer) > 0 or self._block_of > 0
 
     def fail(self, fault: ConnectionFault) -> None:
         """The connection is over."""
@@ -263,7 +274,8 @@ class Connection(Sending):
         try:
             fields = self.decoder.decode(block)
         except HpackError as fault:
-            raise ConnectionFault(COMPRESSION_ERROR, fault.reason) from None
+            code = ENHANCE_YOUR_CALM if fault.reason == "hpack-bomb" else COMPRESSION_ERROR
+            raise ConnectionFault(code, fault.reason) from None
         channel = self.streams.get(number)
         if channel is None:
             channel = self.opened(number)
@@ -431,8 +443,12 @@ class Connection(Sending):
             return
         if len(payload) % 6:
             raise ConnectionFault(FRAME_SIZE_ERROR, "settings-size")
+        window = self.peer_window
         for name, value in frames.settings_of(payload):
             self.apply_setting(name, value)
+        if self.peer_window != window:
+            # Once, however often the frame says it: it may do so thousands of times, for a hundred streams.
+            self.move_windows(self.peer_window - window)
         self._out.append(frames.SETTINGS_ACK)
         self._settled = True
         if self._stalled:

@@ -12,6 +12,7 @@ from pygateway.dataplane.http2.tables import static_entries
 
 TABLE_SIZE: Final = 4096
 """Bytes of a dynamic table, by the RFC's count: the default of both ends, which we keep."""
+BOMB: Final = 4
 UNSEEN: Final = -1
 _OVERHEAD: Final = 32
 _STATIC_ENTRIES: Final = static_entries()
@@ -43,7 +44,8 @@ def static_table() -> list[Field]:
 
 class Decoder:
     """One connection's state. `limit` bounds a decoded list by the count of section 4.1: of a longer one the first
-    fields are kept and `over` is set, but the whole is decoded, because the table is shared with the peer."""
+    fields are kept and `over` is set, but the rest is decoded, because the table is shared with the peer: up to `BOMB`
+    times the limit, as a byte may stand for 4 KiB."""
 
     over: bool
     _static: list[Field]
@@ -68,6 +70,7 @@ class Decoder:
         static = self._static
         self.over = False
         left = self._limit
+        least = (1 - BOMB) * self._limit
         at = 0
         end = len(block)
         while at < end:
@@ -93,6 +96,8 @@ class Decoder:
             left -= field.size
             if left >= 0:
                 fields.append(field)
+            elif left < least:
+                raise HpackError("hpack-bomb")
             else:
                 self.over = True
         return fields

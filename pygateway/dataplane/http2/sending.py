@@ -16,6 +16,9 @@ from pygateway.dataplane.http2.states import CLOSED, SEND_DATA, SEND_END, SEND_H
 
 ROUND: Final = 262_144
 """Bytes that are sent in one go at most before the transport is asked whether it takes more."""
+PROPER: Final = 256
+"""Bytes of a DATA frame that was cut short by the peer's window, from where on it counts as work: windows of a byte
+would otherwise earn the very frames that open them."""
 _REMEMBERED_RESETS: Final = 100
 
 
@@ -167,6 +170,12 @@ class Sending(Accepted):
                 break
             self.flush()
 
+    def _pump_one(self, channel: Channel) -> None:
+        """The same for one stream, the only one whose window became wider."""
+        sent = 1
+        while sent > 0 and not self.blocked and channel.number in self._stalled:
+            sent = self._send_some(channel)
+
     def _turn(self) -> bool:
         """Some rounds; whether anything was sent."""
         sent = 0
@@ -188,11 +197,13 @@ class Sending(Accepted):
         elif room <= 0:
             return -1
         data = b""
+        whole = True
         if room > 0:
             data = channel.pending[0]
             if len(data) > room:
                 channel.pending[0] = data[room:]
                 data = data[:room]
+                whole = False
             else:
                 del channel.pending[0]
         size = len(data)
@@ -205,7 +216,8 @@ class Sending(Accepted):
             self._out.append(pack_head(size << 8 | DATA, END_STREAM if end else 0, channel.number))
             self._out.append(data)
             channel.bytes_out += size + 9
-            self.earned()
+            if whole or size >= PROPER:
+                self.earned()
         if last:
             del self._stalled[channel.number]
             self._all_sent(channel, end)
@@ -264,24 +276,25 @@ class Sending(Accepted):
             self.window += increment
             if self.window > frames.LARGEST_WINDOW:
                 raise ConnectionFault(FLOW_CONTROL_ERROR, "window-overflow")
-        else:
-            if increment == 0:
-                raise StreamFault(PROTOCOL_ERROR, "window-increment")
-            channel = self.streams[number]
-            channel.window += increment
-            if channel.window > frames.LARGEST_WINDOW:
-                raise StreamFault(FLOW_CONTROL_ERROR, "window-overflow")
-        if self._stalled:
-            self.pump()
+            if self._stalled:
+                self.pump()
+            return
+        if increment == 0:
+            raise StreamFault(PROTOCOL_ERROR, "window-increment")
+        channel = self.streams[number]
+        channel.window += increment
+        if channel.window > frames.LARGEST_WINDOW:
+            raise StreamFault(FLOW_CONTROL_ERROR, "window-overflow")
+        if number in self._stalled:
+            self._pump_one(channel)
 
     def apply_setting(self, name: int, value: int) -> None:
-        """One of the peer's settings (section 6.5.2)."""
+        """One of the peer's settings (section 6.5.2). What a new window means for streams is `move_windows`."""
         if name == frames.HEADER_TABLE_SIZE:
             self.encoder.resize(value)
         elif name == frames.INITIAL_WINDOW_SIZE:
             if value > frames.LARGEST_WINDOW:
                 raise ConnectionFault(FLOW_CONTROL_ERROR, "settings-window")
-            self._move_windows(value - self.peer_window)
             self.peer_window = value
         elif name == frames.MAX_FRAME_SIZE:
             if value < frames.FRAME_SIZE or value > frames.LARGEST_FRAME:
@@ -294,7 +307,7 @@ class Sending(Accepted):
         elif name == frames.ENABLE_CONNECT_PROTOCOL:
             self.peer_connects = value == 1
 
-    def _move_windows(self, by: int) -> None:
+    def move_windows(self, by: int) -> None:
         """Section 6.9.2: the change counts for all streams, whose windows may fall below zero."""
         for channel in self.streams.values():
             channel.window += by

@@ -40,6 +40,8 @@ from pygateway.dataplane.wheel import NEVER
 
 NOTICE: Final = 0.5
 """Seconds between the gentle GOAWAY and the final one, and from there to the end: longer than a round trip."""
+TURN: Final = 128
+"""Frames that one connection may have handled before others have their turn; a request counts as eight."""
 _STATIC: Final = static_table()
 
 # How far the end of a connection has come.
@@ -63,6 +65,7 @@ class Http2Connection(Connection):
     _transport: asyncio.Transport | None
     _write: Callable[[bytes], None]
     _preface: bytes
+    _starting: list[Http2Stream]
     _fresh: list[Http2Stream]
     _ending: int
     _left: int
@@ -79,6 +82,8 @@ class Http2Connection(Connection):
         self._transport = None
         self._write = _unconnected
         self._preface = PREFACE
+        self.turn = TURN
+        self._starting = []
         self._fresh = []
         self._ending = _SERVING
         self._left = 0
@@ -127,7 +132,7 @@ class Http2Connection(Connection):
         self.forwarding = self.port.forwarding(transport.get_extra_info("peername"))
         self._begin(transport)
         limit = ctx.config.max_connections
-        if limit > 0 and ctx.connections > limit:
+        if limit > 0 and ctx.connections > limit and not self.port.make_room():
             self.fail(ConnectionFault(ENHANCE_YOUR_CALM, "max_connections"))
 
     def data_received(self, data: bytes) -> None:
@@ -139,13 +144,10 @@ class Http2Connection(Connection):
         self.busy = True
         if self._preface:
             data = self._past_preface(data)
-        if data and not self.over:
+        if (data or self.more) and not self.over:
             self.receive(data)
-        if self._fresh:
-            fresh = self._fresh
-            self._fresh = []
-            for stream in fresh:
-                stream.deliver()
+        if self._starting or self._fresh:
+            self._deliver()
         self.busy = False
         if self._out:
             self.flush()
@@ -155,6 +157,35 @@ class Http2Connection(Connection):
                 self._arm()
         else:
             self._block_at = NEVER
+        if self.more and not self.over:
+            self._hold()
+
+    def _deliver(self) -> None:
+        """What the read brought, requests first."""
+        starting = self._starting
+        self._starting = []
+        for stream in starting:
+            stream.start()
+        fresh = self._fresh
+        self._fresh = []
+        for stream in fresh:
+            stream.deliver()
+
+    def _hold(self) -> None:
+        """Whole frames wait: others have their turn, and nothing more is read before these are taken."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+            if not self.blocked:
+                self.ctx.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.more and not self.over and not self.blocked:
+            self.data_received(b"")
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not (self.more or self.over or self.blocked):
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         return False
@@ -184,8 +215,10 @@ class Http2Connection(Connection):
     def resume_writing(self) -> None:
         self.blocked = False
         self._blocked_at = NEVER
-        if self._transport is not None and not self.over:
-            self._transport.resume_reading()
+        if self.more:
+            self.ctx.loop.call_soon(self._go_on)
+        else:
+            self._read_on()
         self.pump()
         self.flush()
 
@@ -223,6 +256,7 @@ class Http2Connection(Connection):
 
     def on_headers(self, channel: Channel, fields: list[Field], end: bool) -> None:
         if channel.owner is not None:
+            cast(Http2Stream, channel.owner).start()
             self._on_trailers(channel, fields, end)
             return
         self._idle_at = NEVER
@@ -237,6 +271,7 @@ class Http2Connection(Connection):
         stream = Http2Stream(ctx, self, channel, self.forwarding)
         channel.owner = stream
         stream.begin(Exchange(ctx, self.port, stream, head), end)
+        self._starting.append(stream)
 
     def _on_trailers(self, channel: Channel, fields: list[Field], end: bool) -> None:
         if not end or cast(Http2Stream, channel.owner).tunnel != NO_TUNNEL:
@@ -327,6 +362,13 @@ class Http2Connection(Connection):
 
     # Called by the data plane.
 
+    def make_room(self) -> bool:
+        if self.streams or self.over or self.last == 0:
+            return False
+        self.ctx.limits.add("max_connections")
+        self._say_last()
+        return True
+
     def drain(self) -> None:
         if self._ending == _SERVING:
             self.send_goaway(False)
@@ -415,6 +457,9 @@ class Http2Connection(Connection):
             return
         self.flush()
         self.over = True
+        if self.more:
+            self.more = False
+            transport.resume_reading()
         self._left = self.ctx.config.linger_bytes
         if transport.can_write_eof():
             transport.write_eof()

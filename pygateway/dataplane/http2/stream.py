@@ -36,12 +36,13 @@ SWITCHED: Final = 2
 
 
 class Http2Stream(Downstream):
-    """`exchange` is None before it begins and after its end. `parts` came in the present read and are passed on in one
-    piece: a peer may send a byte a frame. `early` came for a tunnel before it was one. `_call`: a gRPC call, which may
-    be silent as long as a tunnel."""
+    """`exchange` is None before it begins and after its end; `begun`: its request is on its way. `parts` came in the
+    present read and are passed on in one piece: a peer may send a byte a frame. `early` came for a tunnel before it was
+    one. `_call`: a gRPC call, which may be silent as long as a tunnel."""
 
     ctx: Context
     exchange: Exchange | None
+    begun: bool
     connection: Connection
     channel: Channel
     tunnel: int
@@ -50,6 +51,7 @@ class Http2Stream(Downstream):
     _accept: bytes
     _head_only: bool
     _call: bool
+    _whole: bool
     _stalled: bool
     _sent_before: int
     _body_started: float
@@ -59,6 +61,7 @@ class Http2Stream(Downstream):
         super().__init__(forwarding)
         self.ctx = ctx
         self.exchange = None
+        self.begun = False
         self.connection = connection
         self.channel = channel
         self.tunnel = NO_TUNNEL
@@ -67,25 +70,35 @@ class Http2Stream(Downstream):
         self._accept = b""
         self._head_only = False
         self._call = False
+        self._whole = False
         self._stalled = False
         self._sent_before = 0
         self._body_started = 0.0
         self._body_bytes = 0
 
     def begin(self, exchange: Exchange, end: bool) -> None:
-        """The request's head is here."""
+        """The request's head is here; `end`: it is all. Whoever calls says `start` when the read is over."""
         self.exchange = exchange
+        self._whole = end
         self._head_only = exchange.head.method == "HEAD"
         self.bytes_in = self.channel.bytes_in
+
+    def start(self) -> None:
+        """Let the request go, unless it was reset in the very read that brought it: that costs no backend anything
+        (CVE-2023-44487)."""
+        exchange = self.exchange
+        if self.begun or exchange is None:
+            return
+        self.begun = True
         if exchange.head.upgrade:
             self._ask(exchange)
             return
         if exchange.head.te_trailers and is_call(exchange.head):
             self._begin_call(exchange)
-        if not end:
+        if not self._whole:
             self._body_started = self.ctx.wheel.now
             self.moved(0)
-        exchange.start(b"", end)
+        exchange.start(b"", self._whole)
 
     def _begin_call(self, exchange: Exchange) -> None:
         self._call = True
@@ -269,8 +282,12 @@ class Http2Stream(Downstream):
     def on_error(self, error: ProxyError) -> None:
         """The client is gone, or what it sent cannot be taken."""
         self.bytes_out = self.channel.bytes_out
-        if self.exchange is not None:
-            self.exchange.on_client_error(error)
+        exchange = self.exchange
+        if exchange is not None:
+            if not self.begun:
+                self.begun = True
+                exchange.head.remote = self.forwarding.address
+            exchange.on_client_error(error)
 
     def on_tunnel_data(self, data: bytes) -> None:
         """Bytes for the tunnel, which may not be one yet."""
@@ -324,6 +341,8 @@ class Http2Stream(Downstream):
 
     def deliver(self) -> None:
         """Pass on what came."""
+        if not self.begun:
+            self.start()
         parts = self.parts
         if not parts:
             return

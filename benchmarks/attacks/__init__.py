@@ -1,0 +1,1 @@
+"""What other clients notice while the gateway is attacked. Start with `make attacks`."""
