@@ -146,10 +146,13 @@ class Datagrams(Streams):
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         self.answering = [UdpBackend(name) for name in self.names]
+        # A number that is free for both: connections of other tests leave theirs in TIME_WAIT.
+        self.tcp = socket.socket()
+        self.tcp.bind((self.address, 0))
+        self.udp_port = self.tcp.getsockname()[1]
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self.sock.bind((self.address, 0))
-        self.udp_port = self.sock.getsockname()[1]
+        self.sock.bind((self.address, self.udp_port))
         self.lead_to(*self.answering)
         self.to(ir.Backend("udp"))
         self.served = self.sock.dup()
@@ -162,6 +165,7 @@ class Datagrams(Streams):
         for backend in self.answering:
             backend.stop()
         self.sock.close()
+        self.tcp.close()
         await super().__aexit__(*exc)
 
     def lead_to(self, *backends: UdpBackend, cluster: str = "udp") -> None:

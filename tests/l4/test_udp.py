@@ -227,22 +227,19 @@ async def test_at_the_end_those_that_are_known_are_served_on() -> None:
 @story
 async def test_tcp_and_udp_on_one_number_are_two_places() -> None:
     async with Datagrams() as gateway:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", gateway.udp_port))
-            sock.listen()
-            gateway.plane.serve(gateway.udp_port, sock.dup())
-
-            gateway.listen(
-                (ir.Listener("udp", 53, gateway.udp_port, ir.UDP), [host("udp", ir.Backend("udp"))]),
-                (ir.Listener("tcp", 53, gateway.udp_port, ir.TCP), [host("tcp")]),
-            )
-            await asyncio.sleep(0)
-            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.udp_port)
-            backend = await gateway.accept()
-            await backend.send(body=b"tcp")
-            assert await reader.readexactly(3) == b"tcp"
-            writer.close()
-            assert await gateway.asker().ask() == b"one x"
+        gateway.tcp.listen()
+        gateway.plane.serve(gateway.udp_port, gateway.tcp.dup())
+        gateway.listen(
+            (ir.Listener("udp", 53, gateway.udp_port, ir.UDP), [host("udp", ir.Backend("udp"))]),
+            (ir.Listener("tcp", 53, gateway.udp_port, ir.TCP), [host("tcp")]),
+        )
+        await asyncio.sleep(0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.udp_port)
+        backend = await gateway.accept()
+        await backend.send(body=b"tcp")
+        assert await reader.readexactly(3) == b"tcp"
+        writer.close()
+        assert await gateway.asker().ask() == b"one x"
 
 
 @story
