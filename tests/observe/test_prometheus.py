@@ -181,7 +181,9 @@ def test_the_dashboard_has_answers(gateway: Gateway, prometheus: Prometheus) -> 
         return {expression for expression in dashboard_expressions() if not prometheus.values(filled(expression))}
 
     # Of what did not happen there is no number, and outside a cluster none of the cluster.
-    rare = ("limit", "failures", "proxy_protocol", "_api", "_leader", "_statuses", 'code=~"5.."')
+    seldom = ("limit", "failures", "pygateway_proxy_protocol_headers", 'code=~"5.."')
+    of_clusters = ("pygateway_api", "pygateway_leader", "pygateway_statuses")
+    rare = seldom + of_clusters
     eventually(lambda: not [one for one in silent() if not any(word in one for word in rare)], "values", within=40)
 
 
