@@ -12,7 +12,7 @@ from pathlib import Path
 from pygateway import ir
 from tests.certificates import authority
 from tests.dataplane.harness import Gateway, route
-from tests.dataplane.overtls import TlsGateway
+from tests.dataplane.overtls import TlsGateway, listener
 
 LARGE = 8 << 20
 CONTENT = bytes(range(256)) * (LARGE // 256)
@@ -105,11 +105,13 @@ def _answer(method: str, path: str, fields: dict[str, str], body: bytes) -> byte
 
 @contextlib.asynccontextmanager
 async def site(secure: bool) -> AsyncIterator[tuple[str, Site, Path]]:
-    """(origin, the site behind it, a file with the authority of its certificate)."""
+    """(origin, the site behind it, a file with the authority of its certificate). Over TLS it serves a.example only."""
     behind = Site()
     await behind.start()
     try:
         async with (TlsGateway if secure else Gateway)((route(timeouts=ir.Timeouts(idle=30.0)),)) as gateway:
+            if isinstance(gateway, TlsGateway):
+                gateway.tls(listener(gateway.port, ir.Termination("a.example", ("a.example",))))
             gateway.apply(endpoints={"c": ir.Endpoints("c", (ir.Endpoint("127.0.0.1", behind.port),))})
             with tempfile.NamedTemporaryFile(suffix=".pem") as file:
                 file.write(authority().chain)

@@ -395,6 +395,7 @@ async def test_who_goes_while_the_handshake_is_under_way_leaves_nothing() -> Non
         await answered(client, better)
         with contextlib.suppress(ConnectionResetError):
             await backend.reader.read(-1)
+        assert backend.reader.at_eof()
 
 
 @story
