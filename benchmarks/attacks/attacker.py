@@ -36,7 +36,8 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self.fleet.seen["opened"] += 1
         if not self.fleet.attack.reads:
-            transport.pause_reading()
+            # Not now: before Python 3.11.4 the loop begins to read after this call, paused or not.
+            asyncio.get_running_loop().call_soon(transport.pause_reading)
         transport.write(self.fleet.attack.opening)
 
     def data_received(self, data: bytes) -> None:

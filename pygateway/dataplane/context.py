@@ -12,6 +12,7 @@ from pygateway.dataplane.l4.stats import StreamStats
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.tls.contexts import Contexts
 from pygateway.dataplane.tls.secured import ClientContexts
+from pygateway.dataplane.turns import Turns
 from pygateway.dataplane.wheel import Wheel
 
 _LOW_BYTE: Final = [b"%02x" % byte for byte in range(256)]
@@ -45,6 +46,7 @@ class Context:
     loop: asyncio.AbstractEventLoop
     config: Config
     wheel: Wheel
+    turns: Turns
     log: AccessLog
     ids: RequestIds
     request_out: RequestOut
@@ -73,6 +75,7 @@ class Context:
         self.loop = loop
         self.config = config
         self.wheel = Wheel(now)
+        self.turns = Turns(loop)
         self.log = log
         self.ids = RequestIds()
         self.request_out = RequestOut("", b"", b"", [])

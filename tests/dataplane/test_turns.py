@@ -1,13 +1,16 @@
-"""One connection may not keep the others waiting: what one read brings is taken in turns."""
+"""One connection may not keep the others waiting, nor may a few together: what they bring is taken in turns."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
 from pygateway.dataplane.http2 import frames
+from pygateway.dataplane.turns import CLOSED_AT_ONCE, LEAST, OPENED_AT_ONCE, PORTION, SHARED, Turns
 from tests.dataplane.harness import Gateway, Wire, story
 from tests.http2.driver import GET, POST, SETTINGS, Server, data, headers
 
@@ -164,3 +167,134 @@ def test_a_header_block_of_references_ends_the_connection() -> None:
     bomb = b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4000 + b"\xbe" * 300
     assert server.say(frames.frame(frames.HEADERS, frames.END_HEADERS, 1, bomb)) == ["GOAWAY 0 ENHANCE_YOUR_CALM"]
     assert server.events == ["over hpack-bomb"]
+
+
+@story
+async def test_who_comes_after_the_portions_of_a_turn_still_gets_a_request() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    assert turns.share() == PORTION
+    turns.took(SHARED - PORTION)
+    assert turns.share() == PORTION
+    turns.took(PORTION)
+    assert turns.share() == LEAST
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.share() == PORTION
+
+
+@story
+async def test_what_is_modest_is_not_counted() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    for _ in range(SHARED):
+        turns.took(LEAST)
+    assert turns.share() == PORTION
+
+
+@story
+async def test_a_few_connections_together_are_taken_in_turns_too() -> None:
+    async with Gateway(()) as gateway:
+        clients = [await gateway.client() for _ in range(10)]
+        wire = b"".join(headers(number, *GET) for number in range(1, 201, 2))
+        async with beside(gateway) as turns:
+            for client in clients:
+                await client.send(body=frames.PREFACE + SETTINGS + frames.window_update(0, 1 << 30) + wire)
+            await asyncio.gather(*(all_of(client, b'"404 Route Not Found"', 100) for client in clients))
+        requests = SHARED // LEAST + len(clients)
+        assert len(turns) > 10 * 100 / requests
+
+
+@story
+async def test_connections_to_backends_are_opened_in_turns() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    assert [turns.may_open() for _ in range(OPENED_AT_ONCE + 2)] == [True] * OPENED_AT_ONCE + [False] * 2
+    waiting = [turns.turn_to_open() for _ in range(OPENED_AT_ONCE * 2 + 1)]
+    waiting[0].cancel()  # who gave up takes nobody's place
+    found = []
+    while not waiting[-1].done():
+        await asyncio.sleep(0)
+        found.append(sum(one.done() and not one.cancelled() for one in waiting))
+    assert sorted({*found} - {0}) == [OPENED_AT_ONCE, 2 * OPENED_AT_ONCE]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.may_open()
+
+
+@story
+async def test_connections_are_closed_in_turns_and_say_nothing_meanwhile() -> None:
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop)
+    said: list[bytes] = []
+    ended: list[int] = []
+
+    class Told(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            said.append(data)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            ended.append(1)
+
+    pairs = [socket.socketpair() for _ in range(CLOSED_AT_ONCE * 3)]
+    transports = [(await loop.create_connection(Told, sock=mine))[0] for mine, _ in pairs]
+    for _, other in pairs:
+        other.send(b"unread")
+    for transport in transports:
+        turns.abort(transport)
+    found = []
+    while len(ended) < len(pairs):
+        await asyncio.sleep(0)
+        found.append(len(ended))
+    steps = [after - before for before, after in pairwise([0, *found])]
+    assert max(steps) <= CLOSED_AT_ONCE
+    assert said == []
+    for _, other in pairs:
+        other.close()
+
+
+@story
+async def test_a_connection_that_goes_takes_all_its_backends_connections_along() -> None:
+    many = CLOSED_AT_ONCE * 4
+    async with Gateway() as gateway:
+        client = await gateway.client()
+        wire = b"".join(headers(number, *GET) for number in range(1, 2 * many, 2))
+        await client.send(body=frames.PREFACE + SETTINGS + wire)
+        backends = [await gateway.accept() for _ in range(many)]
+        for backend in backends:
+            await backend.expect_request("GET / HTTP/1.1")
+        client.reset()
+        for backend in backends:
+            await backend.expect_close()
+        assert len(await gateway.logged(many)) == many
+        assert gateway.plane.ctx.requests == 0
+
+
+@story
+async def test_who_leaves_before_a_connection_is_opened_for_it_opens_none() -> None:
+    many = 80
+    async with Gateway() as gateway:
+        client = await gateway.client()
+        wire = b"".join(headers(number, *GET) for number in range(1, 2 * many, 2))
+        await client.send(body=frames.PREFACE + SETTINGS + wire)
+        client.reset()
+        assert len(await gateway.logged(many)) == many
+        for _ in range(many):
+            await asyncio.sleep(0)
+        assert gateway.backends[0].connections < many
+
+
+@pytest.mark.parametrize("step", [1, 7, 255, 16384, 20_000])
+def test_a_body_that_leaves_in_small_windows_is_the_same(step: int) -> None:
+    server = Server(settled=False)
+    server.say(frames.settings([(frames.INITIAL_WINDOW_SIZE, 0)]), frames.window_update(0, 1 << 20), headers(1, *GET))
+    body = bytes(range(256)) * (step // 10 + 1)
+    channel = server.streams[1]
+    server.answer(1, body[:100], end=False)
+    server.connection.send_data(channel, body[100:], True)
+    got = b""
+    while len(got) < len(body):
+        server.connection.receive(frames.window_update(1, step))
+        sent = server.connection.take()
+        while sent:
+            size = frames.unpack_head(sent)[0] >> 8
+            got += sent[9 : 9 + size]
+            sent = sent[9 + size :]
+    assert got == body

@@ -224,7 +224,7 @@ class ClientConnection(Connection):
         self.free = False
         self.ctx.wheel.forget(self)
         if self._transport is not None:
-            self._transport.abort()
+            self.ctx.turns.abort(self._transport)
 
     def limit(self, idle: float, send: float, try_deadline: float) -> None:
         self.idle_limit = idle

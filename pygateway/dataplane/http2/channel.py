@@ -14,8 +14,9 @@ class Channel:
     """`window` is what we may send, `credit` what the peer may. `owed`: bytes that were taken and not credited anew
     yet; `held`: bytes that came while `paused`, which are credited when it is over.
 
-    `pending` waits for a window, `ending` says that END_STREAM follows it, with `trailers` if there are any. `length`
-    is the Content-Length that was announced, `got` what came of it. `owner` is who deals with the stream.
+    `pending` waits for a window; of its first piece `sent` bytes are on their way. `ending`: END_STREAM follows it,
+    with `trailers` if there are any. `length` is the Content-Length that was announced, `got` what came of it. `owner`
+    is who deals with the stream.
     """
 
     number: int
@@ -26,6 +27,7 @@ class Channel:
     held: int
     paused: bool
     pending: list[bytes]
+    sent: int
     waiting: int
     ending: bool
     trailers: list[bytes]
@@ -44,6 +46,7 @@ class Channel:
         self.held = 0
         self.paused = False
         self.pending = NO_DATA
+        self.sent = 0
         self.waiting = 0
         self.ending = False
         self.trailers = NO_LINES

@@ -76,6 +76,8 @@ class Connection(Sending):
     control: Budget
     turn: int
     """Frames that are taken in one go; others have their turn before the next ones (`more`)."""
+    taken: int
+    """Frames that the last `receive` took."""
     more: bool
     """Whole frames wait for another turn: call `receive` again."""
     gone: bool
@@ -100,6 +102,7 @@ class Connection(Sending):
         self.resets = Budget(wheel, limits.resets, limits.reset_rate)
         self.control = Budget(wheel, limits.control_frames, limits.control_rate)
         self.turn = UNLIMITED
+        self.taken = 0
         self.more = False
         self.gone = False
         self._owed = 0
@@ -186,6 +189,7 @@ class Connection(Sending):
                 at = stop
         except ConnectionFault as fault:
             self.fail(fault)
+        self.taken = self.turn - left
         if at < end and not self.over:
             self._buffer = data[at:] if at else data
 

@@ -200,12 +200,16 @@ class Sending(Accepted):
         whole = True
         if room > 0:
             data = channel.pending[0]
-            if len(data) > room:
-                channel.pending[0] = data[room:]
-                data = data[:room]
+            at = channel.sent
+            if len(data) - at > room:
+                channel.sent = at + room
+                data = data[at : at + room]
                 whole = False
             else:
                 del channel.pending[0]
+                channel.sent = 0
+                if at:
+                    data = data[at:]
         size = len(data)
         channel.waiting -= size
         channel.window -= size
@@ -261,6 +265,7 @@ class Sending(Accepted):
     def forget(self, channel: Channel) -> None:
         """The stream is closed."""
         channel.pending = NO_DATA
+        channel.sent = 0
         channel.waiting = 0
         channel.ending = False
         channel.trailers = NO_LINES

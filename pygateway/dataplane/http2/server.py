@@ -40,8 +40,6 @@ from pygateway.dataplane.wheel import NEVER
 
 NOTICE: Final = 0.5
 """Seconds between the gentle GOAWAY and the final one, and from there to the end: longer than a round trip."""
-TURN: Final = 128
-"""Frames that one connection may have handled before others have their turn; a request counts as eight."""
 _STATIC: Final = static_table()
 
 # How far the end of a connection has come.
@@ -82,7 +80,6 @@ class Http2Connection(Connection):
         self._transport = None
         self._write = _unconnected
         self._preface = PREFACE
-        self.turn = TURN
         self._starting = []
         self._fresh = []
         self._ending = _SERVING
@@ -145,7 +142,10 @@ class Http2Connection(Connection):
         if self._preface:
             data = self._past_preface(data)
         if (data or self.more) and not self.over:
+            turns = self.ctx.turns
+            self.turn = turns.share()
             self.receive(data)
+            turns.took(self.taken)
         if self._starting or self._fresh:
             self._deliver()
         self.busy = False

@@ -69,6 +69,12 @@ class Connecting(Opening):
         return None
 
     async def _run(self) -> None:
+        turns = self._ctx.turns
+        if not turns.may_open():
+            await turns.turn_to_open()
+            if self._waiter is None and not self.followers:
+                self._done()
+                return
         try:
             protocol = await dial(self._ctx, self._peer, self.make)
         except Broken as fault:

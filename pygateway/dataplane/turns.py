@@ -1,0 +1,96 @@
+"""What a few clients can cause in bulk is done in portions, a portion each turn of the event loop, so that others have
+theirs in between.
+
+A connection's own portion bounds what one client does in a turn; this bounds what they do together. Three things need
+it. One read of HTTP/2 brings a hundred requests. Each may ask for a connection to a backend. And when the client's ends
+they are closed, where the kernel frees what was received and not read, megabytes for each.
+"""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+PORTION: Final = 128
+"""Frames that one connection may have handled in a turn; a request counts as eight."""
+LEAST: Final = 8
+"""Frames that it may have handled whatever others did: a request."""
+SHARED: Final = 256
+"""Frames that all may have handled before the rest gets no more than the least."""
+MODEST: Final = 16
+"""Frames of one connection that are not counted: two requests."""
+OPENED_AT_ONCE: Final = 8
+CLOSED_AT_ONCE: Final = 8
+
+
+class Turns:
+    """One per worker."""
+
+    _loop: asyncio.AbstractEventLoop
+    _armed: bool
+    _left: int
+    _may_open: int
+    _may_close: int
+    _opening: deque[asyncio.Future[None]]
+    _closing: deque[asyncio.Transport]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._armed = False
+        self._left = SHARED
+        self._may_open = OPENED_AT_ONCE
+        self._may_close = CLOSED_AT_ONCE
+        self._opening = deque()
+        self._closing = deque()
+
+    def share(self) -> int:
+        """Frames that a connection may have handled now."""
+        return min(PORTION, max(LEAST, self._left))
+
+    def took(self, frames: int) -> None:
+        """So many of them were handled."""
+        if frames > MODEST:
+            self._left -= frames
+            self._arm()
+
+    def may_open(self) -> bool:
+        """Whether a connection to a backend may be opened now; whoever may not waits for `turn_to_open`."""
+        if self._may_open <= 0:
+            return False
+        self._may_open -= 1
+        self._arm()
+        return True
+
+    def turn_to_open(self) -> asyncio.Future[None]:
+        turn = self._loop.create_future()
+        self._opening.append(turn)
+        return turn
+
+    def abort(self, transport: asyncio.Transport) -> None:
+        """Abort it, now or in one of the next turns. Its protocol hears of no more data, and in the end of the end."""
+        if self._may_close > 0:
+            self._may_close -= 1
+            transport.abort()
+        elif not transport.is_closing():
+            transport.pause_reading()
+            self._closing.append(transport)
+        self._arm()
+
+    def _arm(self) -> None:
+        if not self._armed:
+            self._armed = True
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """A new turn."""
+        self._armed = False
+        self._left = SHARED
+        self._may_open = OPENED_AT_ONCE
+        opening = self._opening
+        while opening and self._may_open > 0:
+            turn = opening.popleft()
+            if not turn.done() and self.may_open():
+                turn.set_result(None)
+        self._may_close = CLOSED_AT_ONCE
+        closing = self._closing
+        while closing and self._may_close > 0:
+            self.abort(closing.popleft())
