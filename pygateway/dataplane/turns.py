@@ -61,6 +61,7 @@ class Turns:
         return True
 
     def turn_to_open(self) -> asyncio.Future[None]:
+        """Done when it may; who cancels it takes nobody's place."""
         turn = self._loop.create_future()
         self._opening.append(turn)
         return turn

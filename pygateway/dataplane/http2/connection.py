@@ -74,10 +74,6 @@ class Connection(Sending):
     decoder: Decoder
     resets: Budget
     control: Budget
-    turn: int
-    """Frames that are taken in one go; others have their turn before the next ones (`more`)."""
-    taken: int
-    """Frames that the last `receive` took."""
     more: bool
     """Whole frames wait for another turn: call `receive` again."""
     gone: bool
@@ -101,8 +97,6 @@ class Connection(Sending):
         self.decoder = Decoder(static, header_bytes)
         self.resets = Budget(wheel, limits.resets, limits.reset_rate)
         self.control = Budget(wheel, limits.control_frames, limits.control_rate)
-        self.turn = UNLIMITED
-        self.taken = 0
         self.more = False
         self.gone = False
         self._owed = 0
@@ -164,14 +158,15 @@ class Connection(Sending):
 
     # Frames.
 
-    def receive(self, data: bytes) -> None:
-        """Bytes from the peer. A peer can make one read thousands of frames: no more than a turn's are taken."""
+    def receive(self, data: bytes, turn: int = UNLIMITED) -> int:
+        """Bytes from the peer. A peer can make one read thousands of frames: of them `turn` are taken now, and others
+        have their turn before the next ones (`more`). Returns how many were."""
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
         at = 0
         end = len(data)
-        left = self.turn
+        left = turn
         self.more = False
         try:
             while end - at >= HEAD_SIZE and not self.over:
@@ -189,9 +184,9 @@ class Connection(Sending):
                 at = stop
         except ConnectionFault as fault:
             self.fail(fault)
-        self.taken = self.turn - left
         if at < end and not self.over:
             self._buffer = data[at:] if at else data
+        return turn - left
 
     def fail(self, fault: ConnectionFault) -> None:
         """The connection is over."""

@@ -199,17 +199,15 @@ class Sending(Accepted):
         data = b""
         whole = True
         if room > 0:
-            data = channel.pending[0]
+            first = channel.pending[0]
             at = channel.sent
-            if len(data) - at > room:
-                channel.sent = at + room
-                data = data[at : at + room]
-                whole = False
-            else:
+            data = first[at : at + room]
+            at += len(data)
+            whole = at == len(first)
+            if whole:
                 del channel.pending[0]
-                channel.sent = 0
-                if at:
-                    data = data[at:]
+                at = 0
+            channel.sent = at
         size = len(data)
         channel.waiting -= size
         channel.window -= size

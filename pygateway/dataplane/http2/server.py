@@ -143,9 +143,7 @@ class Http2Connection(Connection):
             data = self._past_preface(data)
         if (data or self.more) and not self.over:
             turns = self.ctx.turns
-            self.turn = turns.share()
-            self.receive(data)
-            turns.took(self.taken)
+            turns.took(self.receive(data, turns.share()))
         if self._starting or self._fresh:
             self._deliver()
         self.busy = False
