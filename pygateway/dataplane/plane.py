@@ -197,6 +197,7 @@ class DataPlane:
         self._datagrams.close()
         for cluster in self._clusters.values():
             cluster.set_endpoints(())
+        self.ctx.turns.end()
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None

@@ -32,6 +32,7 @@ class Turns:
     _may_close: int
     _opening: deque[asyncio.Future[None]]
     _closing: deque[asyncio.Transport]
+    _ended: bool
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -41,6 +42,7 @@ class Turns:
         self._may_close = CLOSED_AT_ONCE
         self._opening = deque()
         self._closing = deque()
+        self._ended = False
 
     def share(self) -> int:
         """Frames that a connection may have handled now."""
@@ -68,6 +70,9 @@ class Turns:
 
     def abort(self, transport: asyncio.Transport) -> None:
         """Abort it, now or in one of the next turns. Its protocol hears of no more data, and in the end of the end."""
+        if self._ended:
+            transport.abort()
+            return
         if self._may_close > 0:
             self._may_close -= 1
             transport.abort()
@@ -75,6 +80,12 @@ class Turns:
             transport.pause_reading()
             self._closing.append(transport)
         self._arm()
+
+    def end(self) -> None:
+        """The worker ends, and nobody is left whom it could keep waiting: what waits is aborted now, what comes too."""
+        self._ended = True
+        while self._closing:
+            self._closing.popleft().abort()
 
     def _arm(self) -> None:
         if not self._armed:

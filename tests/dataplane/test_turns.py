@@ -1,6 +1,7 @@
 """One connection may not keep the others waiting, nor may a few together: what they bring is taken in turns."""
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -265,6 +266,21 @@ async def test_a_connection_that_goes_takes_all_its_backends_connections_along()
             await backend.expect_close()
         assert len(await gateway.logged(many)) == many
         assert gateway.plane.ctx.requests == 0
+
+
+@story
+async def test_a_worker_that_ends_closes_everything_at_once() -> None:
+    many = CLOSED_AT_ONCE * 20
+    async with Gateway() as gateway:
+        clients = [await gateway.client() for _ in range(many)]
+        for client in clients:
+            await client.send("GET / HTTP/1.1", "Host: a")
+            await gateway.accept()
+        before = len(os.listdir("/proc/self/fd"))
+        gateway.plane.close()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert before - len(os.listdir("/proc/self/fd")) >= 2 * many
 
 
 @story
