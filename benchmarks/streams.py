@@ -114,7 +114,7 @@ def _calls(one: Running, plan: Plan) -> load.Load:
 
 _RELAYS = ("relay", "pygateway", "haproxy")
 KINDS = (
-    Kind("grpc", "gRPC, a call of 32 bytes", ("pygateway", "nginx", "envoy"), {"envoy": 0.9, "nginx": 2.0}, _calls),
+    Kind("grpc", "gRPC, a call of 32 bytes", ("pygateway", "envoy"), {"envoy": 1.0}, _calls),
     Kind("bodies", "download of 10 MB", ("relay", "pygateway", "nginx"), {"nginx": 0.7}, _download),
     Kind("bodies", "upload of 10 MB", ("relay", "pygateway", "nginx"), {"nginx": 0.7}, _upload),
     Kind(

@@ -8,6 +8,7 @@ from typing import Final
 from pygateway.dataplane.accesslog import AccessLog
 from pygateway.dataplane.config import Config
 from pygateway.dataplane.framing import Accepted, RequestOut
+from pygateway.dataplane.http2.outbox import Outbox
 from pygateway.dataplane.l4.stats import StreamStats
 from pygateway.dataplane.stats import RouteStats, Tally
 from pygateway.dataplane.tls.contexts import Contexts
@@ -47,6 +48,7 @@ class Context:
     config: Config
     wheel: Wheel
     turns: Turns
+    outbox: Outbox
     log: AccessLog
     ids: RequestIds
     request_out: RequestOut
@@ -76,6 +78,7 @@ class Context:
         self.config = config
         self.wheel = Wheel(now)
         self.turns = Turns(loop)
+        self.outbox = Outbox()
         self.log = log
         self.ids = RequestIds()
         self.request_out = RequestOut("", b"", b"", [])

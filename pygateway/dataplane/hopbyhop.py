@@ -11,6 +11,8 @@ from pygateway.dataplane.config import TrustedProxies, is_address
 from pygateway.dataplane.http1.head import RequestHead
 from pygateway.dataplane.proxyprotocol.header import Addresses
 
+REQUEST_ID: Final = b"X-Request-Id: "
+"""What the last of the added fields begins with."""
 VIA: Final = b"Via: 1.1 pygateway\r\n"
 LONGEST_ID: Final = 128
 _ID_TEXT: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.:/+=@#~"
@@ -64,10 +66,10 @@ class Forwarding:
     def block(self, head: RequestHead, request_id: bytes) -> bytes:
         """The added fields, each with its CRLF."""
         if self.trusted and head.forwarded:
-            return self._believed(head) + b"X-Request-Id: " + request_id + b"\r\n"
+            return self._believed(head) + REQUEST_ID + request_id + b"\r\n"
         if head.authority != self._authority:
             self._authority = head.authority
-            self._prefix = self._observed(head.authority) + b"X-Request-Id: "
+            self._prefix = self._observed(head.authority) + REQUEST_ID
         return self._prefix + request_id + b"\r\n"
 
     def _observed(self, authority: bytes) -> bytes:

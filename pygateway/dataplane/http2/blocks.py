@@ -6,6 +6,7 @@ from pygateway.dataplane.context import Context
 from pygateway.dataplane.errors import OVERLOAD, ProxyError
 from pygateway.dataplane.framing import UNKNOWN_LENGTH, RequestOut
 from pygateway.dataplane.grpc import CONTENT_TYPE, status_lines
+from pygateway.dataplane.hopbyhop import REQUEST_ID
 from pygateway.dataplane.http1.response import ResponseHead
 from pygateway.dataplane.http2.hpack import Encoder
 
@@ -14,6 +15,10 @@ _STATUSES: Final = [
     bytes([0x80 | _IN_TABLE[status]]) if status in _IN_TABLE else b"\x08\x03%03d" % status for status in range(1000)
 ]
 """:status by number: an index, or a literal that is not kept."""
+_METHODS: Final[dict[str, bytes]] = {"GET": b":method: GET", "POST": b":method: POST"}
+_TE: Final = [b"te: trailers"]
+_LINES: Final[dict[bytes, list[bytes]]] = {}
+_REMEMBERED: Final = 1024
 
 
 def head_block(encoder: Encoder, head: ResponseHead, length: int, body: bool, ctx: Context) -> bytes:
@@ -64,14 +69,14 @@ def request_block(encoder: Encoder, request: RequestOut, host: bytes, scheme: by
     """A request's head as a header block; `scheme` is a whole line."""
     out: list[bytes] = []
     encoder.begin(out)
-    encoder.add([b":method: " + request.method.encode(), scheme], out)
+    encoder.add([_METHODS.get(request.method) or b":method: " + request.method.encode(), scheme], out)
     add_fields(encoder, request, host, out)
     if request.length >= 0:
         encoder.add([b"content-length: %d" % request.length], out)
     if request.expect:
         encoder.add([b"expect: 100-continue"], out)
     # We take trailers and pass them on, whatever this client said.
-    encoder.add([b"te: trailers"], out)
+    encoder.add(_TE, out)
     return b"".join(out)
 
 
@@ -79,9 +84,19 @@ def add_fields(encoder: Encoder, request: RequestOut, host: bytes, out: list[byt
     """:authority and :path, what the gateway says of the client, and the end-to-end fields."""
     encoder.add([b":authority: " + (request.authority or host)], out)
     encoder.add_once(b":path", request.target, out)
-    for line in request.forwarded.split(b"\r\n"):
-        if line[:13] == b"X-Request-Id:":
-            encoder.add_once(b"x-request-id", line[14:], out)
-        elif line:
-            encoder.add([line], out)
+    forwarded = request.forwarded
+    at = forwarded.rfind(REQUEST_ID)  # ids have no blank
+    if at >= 0:
+        encoder.add(_lines_of(forwarded[:at]), out)
+        encoder.add_once(b"x-request-id", forwarded[at + len(REQUEST_ID) : -2], out)
     encoder.add(request.lines, out)
+
+
+def _lines_of(block: bytes) -> list[bytes]:
+    """The lines of a block, which is the same for every request of a connection to one host."""
+    found = _LINES.get(block)
+    if found is None:
+        if len(_LINES) >= _REMEMBERED:
+            _LINES.clear()
+        found = _LINES[block] = [line for line in block.split(b"\r\n") if line]
+    return found

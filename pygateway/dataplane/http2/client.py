@@ -103,8 +103,13 @@ class Http2Client(Connection):
     def data_received(self, data: bytes) -> None:
         if self.over:
             return
+        outbox = self.ctx.outbox
+        outbox.open()
         self.busy = True
-        self.receive(data)
+        try:
+            self.receive(data)
+        finally:
+            outbox.close()
         self.busy = False
         if self._out:
             self.flush()
@@ -501,7 +506,7 @@ class ClientStream(Upgradable):
 
     def _flush(self) -> None:
         if not self.connection.busy:
-            self.connection.flush()
+            self.ctx.outbox.flush(self.connection)
 
 
 def _unconnected(data: bytes) -> None:

@@ -141,11 +141,16 @@ class Http2Connection(Connection):
         self.busy = True
         if self._preface:
             data = self._past_preface(data)
-        if (data or self.more) and not self.over:
-            turns = self.ctx.turns
-            turns.took(self.receive(data, turns.share()))
-        if self._starting or self._fresh:
-            self._deliver()
+        outbox = self.ctx.outbox
+        outbox.open()
+        try:
+            if (data or self.more) and not self.over:
+                turns = self.ctx.turns
+                turns.took(self.receive(data, turns.share()))
+            if self._starting or self._fresh:
+                self._deliver()
+        finally:
+            outbox.close()
         self.busy = False
         if self._out:
             self.flush()
@@ -298,6 +303,9 @@ class Http2Connection(Connection):
 
     def on_end(self, channel: Channel) -> None:
         stream = cast(Http2Stream, channel.owner)
+        if not stream.begun:
+            stream.whole()  # it starts when the read is over, in one piece
+            return
         stream.deliver()
         if stream.tunnel != NO_TUNNEL:
             stream.on_tunnel_end()

@@ -95,10 +95,11 @@ class Http2Stream(Downstream):
             return
         if exchange.head.te_trailers and is_call(exchange.head):
             self._begin_call(exchange)
+        data = self._came()
         if not self._whole:
             self._body_started = self.ctx.wheel.now
-            self.moved(0)
-        exchange.start(b"", self._whole)
+            self.moved(len(data))
+        exchange.start(data, self._whole)
 
     def _begin_call(self, exchange: Exchange) -> None:
         self._call = True
@@ -343,19 +344,26 @@ class Http2Stream(Downstream):
         """Pass on what came."""
         if not self.begun:
             self.start()
-        parts = self.parts
-        if not parts:
-            return
-        self.parts = NO_LINES
+        data = self._came()
         exchange = self.exchange
-        if exchange is None:
+        if exchange is None or not data:
             return
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
         if self.tunnel != NO_TUNNEL:
             self.on_tunnel_data(data)
             return
         self.moved(len(data))
         exchange.on_request_data(data)
+
+    def _came(self) -> bytes:
+        """What came in the present read and was not passed on."""
+        parts = self.parts
+        self.parts = NO_LINES
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def whole(self) -> None:
+        """The body is whole in the read that brought the head."""
+        self._whole = True
+        self.bytes_in = self.channel.bytes_in
 
     def arrived(self) -> None:
         """The body is whole."""
@@ -406,4 +414,4 @@ class Http2Stream(Downstream):
     def _flush(self) -> None:
         self.bytes_out = self.channel.bytes_out
         if not self.connection.busy:
-            self.connection.flush()
+            self.ctx.outbox.flush(self.connection)
