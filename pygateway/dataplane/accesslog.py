@@ -25,7 +25,9 @@ LONGEST_TEXT: Final = 400
 """Longer texts from outside are cut, so that a line stays below PIPE_BUF."""
 _MILLIS: Final = [f"{n:03d}" for n in range(1000)]
 _NUMBERS: Final = [str(n) for n in range(1000)]
-"""Statuses and most durations: a look-up is much cheaper than formatting."""
+"""Statuses, most sizes and durations: a look-up is much cheaper than formatting."""
+_now: Final = time.time
+"""A look-up fewer for each line."""
 _PROTOCOLS: Final = ("HTTP/1.0", "HTTP/1.1", "HTTP/2")
 
 
@@ -125,13 +127,16 @@ def json_line(stamp: str, r: Record, bytes_in: int, bytes_out: int) -> str:
         micros = int(r.upstream_seconds * 1_000_000.0)
         whole = micros // 1000
         upstream_ms = f"{_NUMBERS[whole] if whole < 1000 else whole}.{_MILLIS[micros % 1000]}"
+    tries = _NUMBERS[r.attempts] if r.attempts < 1000 else str(r.attempts)
+    size_in = _NUMBERS[bytes_in] if bytes_in < 1000 else str(bytes_in)
+    size_out = _NUMBERS[bytes_out] if bytes_out < 1000 else str(bytes_out)
     return (
         f'{{"time":"{stamp}","client":"{r.client}","method":"{head.method}",'
         f'"host":"{head.authority.decode("latin-1")}","path":"{target}","protocol":"{_PROTOCOLS[head.minor]}",'
         f'"scheme":"{r.scheme}",'
-        f'"status":{_NUMBERS[r.status]},"bytes_in":{bytes_in},"bytes_out":{bytes_out},'
+        f'"status":{_NUMBERS[r.status]},"bytes_in":{size_in},"bytes_out":{size_out},'
         f'"duration_ms":{duration_ms},"upstream_ms":{upstream_ms},'
-        f'"upstream":"{r.upstream}","attempts":{r.attempts},{r.names},"flag":"{r.flag}","reason":{reason},'
+        f'"upstream":"{r.upstream}","attempts":{tries},{r.names},"flag":"{r.flag}","reason":{reason},'
         f'"request_id":"{r.request_id.decode("latin-1")}","user_agent":"{user_agent}"}}\n'
     )
 
@@ -195,7 +200,7 @@ class AccessLog:
         """Add one line; the bytes are those of the whole exchange, heads included."""
         if not self.enabled:
             return
-        milli = int(time.time() * 1000.0)
+        milli = int(_now() * 1000.0)
         if milli != self._milli:  # under load, many lines share one
             self._milli = milli
             self._stamp = self.clock.stamp(milli)

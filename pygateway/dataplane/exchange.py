@@ -47,6 +47,8 @@ from pygateway.dataplane.wheel import NEVER
 from pygateway.routing.table import CompiledRoute
 
 NO_LINES: Final[list[bytes]] = []
+_clock: Final = perf_counter
+"""Seconds. A look-up fewer for each of four readings a request."""
 
 
 class Exchange(Stream):
@@ -85,7 +87,7 @@ class Exchange(Stream):
         self.port = port
         self.server = server
         self.head = head
-        self._started = perf_counter()
+        self._started = _clock()
         ctx.requests += 1
 
     # Route.
@@ -252,7 +254,7 @@ class Exchange(Stream):
         self._pending = b""
         if data:
             self._body_passed_on = True
-        self._sent_at = perf_counter()
+        self._sent_at = _clock()
         end = self._ended and not self._trailers
         upstream.send_request(self, request, data, end)
         if self._ended and not end:
@@ -287,7 +289,7 @@ class Exchange(Stream):
     def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
         self._responding = True
         self.status = head.status
-        self.upstream_seconds = perf_counter() - self._sent_at
+        self.upstream_seconds = _clock() - self._sent_at
         peer = self._peer
         if peer is not None and (head.status >= 500 or peer.failures > 0) and self._cluster is not None:
             self._cluster.outliers.answered(peer, head.status, self._cluster.members)
@@ -351,7 +353,7 @@ class Exchange(Stream):
         self._responding = True
         self._tunnel = True
         self.status = 101
-        self.upstream_seconds = perf_counter() - self._sent_at
+        self.upstream_seconds = _clock() - self._sent_at
         self.deadline = NEVER
         self.server.send_switch(head)
         if data:
@@ -496,7 +498,7 @@ class Exchange(Stream):
         ctx = self.ctx
         server = self.server
         ctx.requests -= 1
-        self.seconds = seconds = perf_counter() - self._started
+        self.seconds = seconds = _clock() - self._started
         stats = self._handler.stats if self._handler is not None else None
         if stats is None:
             stats = self.port.new_stats(self._route, self._handler, self.head)

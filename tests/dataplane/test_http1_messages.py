@@ -45,6 +45,16 @@ async def test_pipelined_requests_are_answered_in_order_one_at_a_time() -> None:
 
 
 @story
+async def test_a_body_that_ends_like_a_head_is_a_body() -> None:
+    async with Gateway() as gateway:
+        client = await gateway.client()
+        await client.send("POST / HTTP/1.1", "Host: a", "Content-Length: 8", body=b"A: b\r\n\r\n")
+        backend = await gateway.accept()
+        await backend.expect_request("POST / HTTP/1.1")
+        assert await backend.body() == b"A: b\r\n\r\n"
+
+
+@story
 async def test_many_pipelined_requests_that_end_at_once_do_not_nest() -> None:
     async with Gateway(routes=()) as gateway:
         client = await gateway.client()

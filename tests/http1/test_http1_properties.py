@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,15 @@ def test_valid_requests_are_accepted(wire: bytes) -> None:
     events = read_requests(wire)
     assert len(events) == 1
     assert not events[0].startswith(("refused", "more"))
+
+
+@EXAMPLES
+@given(mutated(requests()), mutated(requests()))
+def test_what_is_longer_than_a_head_is_none(first: bytes, second: bytes) -> None:
+    """So the end of a read is a safe guess for the end of a head."""
+    longer = first.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + second
+    with pytest.raises(BadMessage):
+        parse_request(longer, LIMITS)
 
 
 @EXAMPLES

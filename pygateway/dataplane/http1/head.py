@@ -177,8 +177,6 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:  # noqa: PLR0912 
     Most fields come again and again, word for word: those are left out of the loop by one pass in C.
     """
     request.lines = lines
-    if KEEP_ALIVE_LINE in lines and request.minor > 0:
-        lines.remove(KEEP_ALIVE_LINE)
     seen = 0
     known = HOST_LINES.get(lines[0]) if lines else None
     if known is not None:
@@ -202,6 +200,9 @@ def _fields(request: RequestHead, lines: list[bytes]) -> None:  # noqa: PLR0912 
         if code == PLAIN:
             if len(line) <= LONGEST_USUAL:
                 names.remember(REQUEST_LINES, line, None)
+            continue
+        if code == CONNECTION and line == KEEP_ALIVE_LINE and request.minor > 0:
+            lines.remove(line)
             continue
         if code & seen and not code & REPEATABLE:
             raise BadMessage(400, names.repeated(name))

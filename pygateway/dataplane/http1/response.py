@@ -28,6 +28,8 @@ from pygateway.dataplane.http1.request import NO_LINES
 
 _STATUS_LINES: Final[dict[bytes, tuple[int, bytes, int]]] = {}
 """Status lines that were understood."""
+_LENGTH_LINES: Final[dict[bytes, int]] = {}
+"""Content-Length fields that were understood, in the form that we would write."""
 
 ZERO: Final = 0x30
 
@@ -114,13 +116,18 @@ def _status_line(line: bytes, limits: Limits) -> ResponseHead:
 def _fields(response: ResponseHead, lines: list[bytes]) -> None:  # noqa: PLR0912 - in one piece: every head goes through it
     """Sorts the fields: `lines` without the status line. The same loop as for requests, and for the same reasons."""
     response.lines = lines
-    if KEEP_ALIVE_LINE in lines and response.minor > 0:
-        lines.remove(KEEP_ALIVE_LINE)
     seen = 0
     for line in list(filterfalse(_is_usual, lines)):
         code = RESPONSE_CODED.get(line, 0)
         if code and not code & seen:
             seen |= code
+            continue
+        length = _LENGTH_LINES.get(line, -1)
+        if length >= 0 and not seen & CONTENT_LENGTH:
+            seen |= CONTENT_LENGTH
+            lines.remove(line)
+            response.content_length = length
+            response.length_line = line + CRLF
             continue
         name, _, value = line.partition(b": ")
         code = RESPONSE_NAMES.get(name, -1)
@@ -136,6 +143,9 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:  # noqa: PLR091
             if len(line) <= LONGEST_USUAL:
                 names.remember(RESPONSE_LINES, line, None)
             continue
+        if code == CONNECTION and line == KEEP_ALIVE_LINE and response.minor > 0:
+            lines.remove(line)
+            continue
         if code & seen and not code & REPEATABLE:
             raise BadMessage(400, names.repeated(name))
         seen |= code
@@ -144,6 +154,8 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:  # noqa: PLR091
             response.content_length = length_of(value)
             if value[0] != ZERO or len(value) == 1:
                 response.length_line = line + CRLF
+                if len(line) <= LONGEST_USUAL:
+                    names.remember(_LENGTH_LINES, line, response.content_length)
         elif code < KEPT:
             lines.remove(line)
             _consume(response, code, value)

@@ -46,6 +46,8 @@ from pygateway.dataplane.refusal import refuse
 from pygateway.dataplane.wheel import NEVER
 
 END_OF_HEAD: Final = b"\r\n\r\n"
+USUAL_READ: Final = 4096
+"""Bytes of a read that may well be a head and nothing else."""
 # What one connection may have done before the others have their turn. One read may bring tens of thousands of either.
 REQUESTS_A_TURN: Final = 16
 CHUNKS_A_TURN: Final = 256
@@ -108,7 +110,9 @@ class ServerConnection(Answering):
                 data = self._buffer + data
                 self._buffer = b""
             self._busy = True
-            self._on_head(data, checked)
+            # Where a read ends like a head it is one, as good as always: to look for its end costs more than to guess.
+            alone = len(data) <= USUAL_READ and data[-4:] == END_OF_HEAD
+            self._on_head(data, checked, len(data) - 4 if alone else data.find(END_OF_HEAD))
             if self._buffer and self._has_next():
                 self._on_pipelined()
             self._busy = False
@@ -168,8 +172,9 @@ class ServerConnection(Answering):
 
     # Reading requests.
 
-    def _on_head(self, data: bytes, checked: int) -> None:
-        at = data.find(END_OF_HEAD)
+    def _on_head(self, data: bytes, checked: int, at: int) -> None:
+        """`at` is where the head ends, negative while it does not, and may be a guess that is too high: an empty line
+        is no field, so what is longer than a head is none."""
         limits = self.ctx.config.limits
         try:
             if at < 0:
@@ -177,6 +182,10 @@ class ServerConnection(Answering):
                 return
             head = parse_request(data[:at], limits)
         except BadMessage as fault:
+            end = data.find(END_OF_HEAD)
+            if end < at:
+                self._on_head(data, checked, end)
+                return
             if fault.status == 505 and self.bytes_in == 0 and self.port.scheme == "http" and begins_http2(data):
                 self._become_http2(data)
                 return
@@ -308,7 +317,7 @@ class ServerConnection(Answering):
             left -= 1
             data = self._buffer
             self._buffer = b""
-            self._on_head(data, 0)
+            self._on_head(data, 0, data.find(END_OF_HEAD))
             if len(self._buffer) == len(data):
                 break
         if self._paused and len(self._buffer) <= self.ctx.config.pipeline_bytes:
