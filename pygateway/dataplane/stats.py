@@ -1,9 +1,14 @@
 """What this worker counts, in plain integers. Nothing here knows of a metric library."""
 
+from typing import Final
+
 from pygateway.dataplane.accesslog import json_names
 from pygateway.observe.counters import BUCKETS_MS
 
 _LAST = len(BUCKETS_MS)
+_BUCKETS: Final = [millis.bit_length() for millis in range(1024)]
+"""The bucket of a duration is the bit length of its whole milliseconds: the bounds are powers of two
+(`observe.counters`)."""
 
 
 class RouteStats:
@@ -31,9 +36,9 @@ class RouteStats:
     def count(self, status: int, seconds: float, bytes_in: int, bytes_out: int) -> None:
         """One finished exchange."""
         codes = self.codes
-        codes[status] = codes[status] + 1 if status in codes else 1
-        # The bucket is the bit length of the whole milliseconds: the bounds are powers of two (observe.counters).
-        bucket = int(seconds * 1000.0).bit_length()
+        codes[status] = codes.get(status, 0) + 1
+        millis = int(seconds * 1000.0)
+        bucket = _BUCKETS[millis] if millis < 1024 else millis.bit_length()
         self.buckets[bucket if bucket < _LAST else _LAST] += 1
         self.seconds += seconds
         self.bytes_in += bytes_in

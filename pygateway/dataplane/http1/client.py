@@ -248,19 +248,18 @@ class ClientConnection(Connection):
         stream = self.stream
         limits = self.ctx.config.limits
         while stream is not None:
-            at = data.find(b"\r\n\r\n")
-            if at < 0:
+            whole, end, rest = data.partition(b"\r\n\r\n")
+            if not end:
                 if len(data) > limits.header_bytes:
                     self._fail(stream, bad_response("head-too-long"))
                 else:
                     self._buffer = data
                 return
             try:
-                head = parse_response(data[:at], self._method, limits)
+                head = parse_response(whole, self._method, limits)
             except BadMessage as fault:
                 self._fail(stream, bad_response(fault.reason))
                 return
-            rest = data[at + 4 :] if len(data) > at + 4 else b""
             status = head.status
             if status >= 200:
                 self._on_final(stream, head, rest)

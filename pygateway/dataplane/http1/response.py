@@ -28,8 +28,8 @@ from pygateway.dataplane.http1.request import NO_LINES
 
 _STATUS_LINES: Final[dict[bytes, tuple[int, bytes, int]]] = {}
 """Status lines that were understood."""
-_LENGTH_LINES: Final[dict[bytes, int]] = {}
-"""Content-Length fields that were understood, in the form that we would write."""
+_LENGTH_LINES: Final[dict[bytes, tuple[int, bytes]]] = {}
+"""Content-Length fields that were understood, in the form that we would write: the length, and the line with CRLF."""
 
 ZERO: Final = 0x30
 
@@ -122,12 +122,11 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:  # noqa: PLR091
         if code and not code & seen:
             seen |= code
             continue
-        length = _LENGTH_LINES.get(line, -1)
-        if length >= 0 and not seen & CONTENT_LENGTH:
+        length = _LENGTH_LINES.get(line)
+        if length is not None and not seen & CONTENT_LENGTH:
             seen |= CONTENT_LENGTH
             lines.remove(line)
-            response.content_length = length
-            response.length_line = line + CRLF
+            response.content_length, response.length_line = length
             continue
         name, _, value = line.partition(b": ")
         code = RESPONSE_NAMES.get(name, -1)
@@ -155,7 +154,7 @@ def _fields(response: ResponseHead, lines: list[bytes]) -> None:  # noqa: PLR091
             if value[0] != ZERO or len(value) == 1:
                 response.length_line = line + CRLF
                 if len(line) <= LONGEST_USUAL:
-                    names.remember(_LENGTH_LINES, line, response.content_length)
+                    names.remember(_LENGTH_LINES, line, (response.content_length, response.length_line))
         elif code < KEPT:
             lines.remove(line)
             _consume(response, code, value)
