@@ -15,6 +15,7 @@ from pygateway.dataplane.listener import Acceptor
 from pygateway.dataplane.port import Port
 from pygateway.dataplane.settings import DataPlaneSettings
 from pygateway.dataplane.stats import RouteStats
+from pygateway.dataplane.upstream.active import HealthChecks
 from pygateway.dataplane.upstream.cluster import Cluster
 from pygateway.dataplane.wheel import TICK
 from pygateway.observe.counters import ClusterCounters, RouteCounters, WorkerCounters
@@ -38,6 +39,7 @@ class DataPlane:
     _datagrams: Datagrams
     _arriving: set[asyncio.Task[None]]
     _compiler: RouteCompiler
+    _health: HealthChecks
     _ticker: asyncio.TimerHandle | None
 
     def __init__(
@@ -62,6 +64,7 @@ class DataPlane:
         self._datagrams = Datagrams(self.ctx)
         self._arriving = set()
         self._compiler = RouteCompiler(self.ctx, self._clusters)
+        self._health = HealthChecks(self.ctx)
         self._ticker = None
         self.tick()
 
@@ -70,16 +73,7 @@ class DataPlane:
     def apply(self, update: ir.Update) -> None:
         """Bring the tables to `update.generation`. What did not change is not touched; exchanges under way go on."""
         started = self.ctx.loop.time()
-        for name, cluster in update.clusters.items():
-            if cluster is not None:
-                self._compiler.cluster(name).configure(cluster)
-        for name, endpoints in update.endpoints.items():
-            if endpoints is not None:
-                self._compiler.cluster(name).set_endpoints(endpoints.members)
-            elif name in self._clusters:
-                self._clusters[name].set_endpoints(())
-        if update.certificates:
-            self._take_certificates(update.certificates)
+        self._take_clusters(update)
         touched = set(update.hosts)
         for name, host in update.hosts.items():
             if host is None:
@@ -96,6 +90,24 @@ class DataPlane:
         self._remove_clusters(update)
         self._generation = update.generation
         self._apply_seconds = self.ctx.loop.time() - started
+
+    def _take_clusters(self, update: ir.Update) -> None:
+        changed: dict[str, Cluster] = {}
+        for name, policy in update.clusters.items():
+            if policy is not None:
+                changed[name] = cluster = self._compiler.cluster(name)
+                cluster.configure(policy)
+        for name, endpoints in update.endpoints.items():
+            if endpoints is not None:
+                changed[name] = cluster = self._compiler.cluster(name)
+                cluster.set_endpoints(endpoints.members)
+            elif name in self._clusters:
+                changed[name] = cluster = self._clusters[name]
+                cluster.set_endpoints(())
+        if update.certificates:
+            self._take_certificates(update.certificates)
+        for cluster in changed.values():
+            self._health.look_at(cluster)
 
     def _swap_tables(self, touched: set[str], places: set[int]) -> None:
         by_place: dict[int, list[ir.Listener]] = {}
@@ -122,6 +134,7 @@ class DataPlane:
     def _remove_clusters(self, update: ir.Update) -> None:
         for name, cluster in update.clusters.items():
             if cluster is None and name in self._clusters:
+                self._health.forget(name)
                 self._clusters.pop(name).set_endpoints(())
                 self._compiler.forget(name)
 
@@ -195,6 +208,7 @@ class DataPlane:
             for connection in port.all_connections():
                 connection.cut()
         self._datagrams.close()
+        self._health.close()
         for cluster in self._clusters.values():
             cluster.set_endpoints(())
         self.ctx.turns.end()

@@ -7,11 +7,13 @@ from beyond `Origin`, which is for people: names in logs, metrics and `explain`.
 from pygateway.ir.certificate import Certificate as Certificate
 from pygateway.ir.certificate import ClientAuth as ClientAuth
 from pygateway.ir.certificate import Termination as Termination
+from pygateway.ir.cluster import ActiveHealth as ActiveHealth
 from pygateway.ir.cluster import Balancer as Balancer
 from pygateway.ir.cluster import Cluster as Cluster
 from pygateway.ir.cluster import Endpoint as Endpoint
 from pygateway.ir.cluster import Endpoints as Endpoints
 from pygateway.ir.cluster import PassiveHealth as PassiveHealth
+from pygateway.ir.cluster import Probe as Probe
 from pygateway.ir.cluster import Protocol as Protocol
 from pygateway.ir.cluster import UpstreamTls as UpstreamTls
 from pygateway.ir.filters import Cors as Cors

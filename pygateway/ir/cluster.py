@@ -30,6 +30,46 @@ class PassiveHealth(msgspec.Struct, frozen=True, array_like=True):
     share: float = 0.5
 
 
+class Probe(enum.StrEnum):
+    """What an active check says to an endpoint, and what it wants to hear."""
+
+    HTTP = "http"
+    """A GET, and a status."""
+    GRPC = "grpc"
+    """`grpc.health.v1.Health/Check`, and SERVING (gRPC's doc/health-checking.md)."""
+    TCP = "tcp"
+    """Nothing: a connection that opens, over TLS with its handshake."""
+
+
+class ActiveHealth(msgspec.Struct, frozen=True, array_like=True):
+    """Checks that the gateway makes itself, in the form in which the cluster is spoken to. Seconds throughout.
+
+    `path` and `host` ("" = the endpoint's address) are of the request, `service` is what a gRPC server is asked for
+    ("" = the whole of it), `lines` are further fields ("Name: value"). `port` 0 is the endpoint's own. A healthy
+    endpoint is asked every `interval`, another every `unhealthy_interval`.
+
+    An endpoint comes back after `successes` in a row (statuses in `healthy`), and is left out after as many failures
+    in a row of one kind: `failures` of answers (statuses in `unhealthy`; calls that fail or do not say SERVING),
+    `refusals` of connections, `timeouts` of checks without an answer within `timeout`. Other statuses say nothing.
+    """
+
+    probe: Probe = Probe.HTTP
+    path: str = "/"
+    host: str = ""
+    service: str = ""
+    lines: tuple[str, ...] = ()
+    port: int = 0
+    timeout: float = 1.0
+    interval: float = 5.0
+    unhealthy_interval: float = 5.0
+    successes: int = 2
+    healthy: tuple[int, ...] = (200, 302)
+    failures: int = 3
+    unhealthy: tuple[int, ...] = (429, 404, 500, 501, 502, 503, 504, 505)
+    refusals: int = 2
+    timeouts: int = 3
+
+
 class UpstreamTls(msgspec.Struct, frozen=True, array_like=True):
     """How endpoints are spoken to over TLS. The texts `authorities` and `certificate` are keys of the certificates map.
 
@@ -70,6 +110,7 @@ class Cluster(msgspec.Struct, frozen=True, array_like=True):
     proxy_protocol: int = 0
     """The version of the PROXY protocol whose header a connection begins with: 1 or 2; 0 = none. A connection is then
     for one client's connection only."""
+    active: ActiveHealth | None = None
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):

@@ -21,8 +21,9 @@ class RouteCounters(msgspec.Struct, array_like=True):
 
 
 class ClusterCounters(msgspec.Struct, array_like=True):
-    """`active`, `idle` and `ejected` are gauges (connections, connections, endpoints); the rest are totals.
-    `failures` counts failed tries by the kind of the error, `mirrored` copies of requests by how they ended."""
+    """`active` and `idle` (connections), `ejected` and `unhealthy` (endpoints) are gauges; the rest are totals.
+    `failures` counts failed tries by the kind of the error, `mirrored` copies of requests by how they ended, `checks`
+    active checks by their result."""
 
     cluster: str
     active: int
@@ -34,6 +35,8 @@ class ClusterCounters(msgspec.Struct, array_like=True):
     ejections: int
     failures: dict[str, int]
     mirrored: dict[str, int] = {}
+    unhealthy: int = 0
+    checks: dict[str, int] = {}
 
 
 class StreamCounters(msgspec.Struct, array_like=True):

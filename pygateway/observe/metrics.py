@@ -147,6 +147,13 @@ def _upstreams(totals: Totals) -> Iterator[Metric]:
     mirrored = CounterMetricFamily(
         "pygateway_mirrored_requests", "Copies of requests for mirrors, by how they ended.", labels=[*labels, "result"]
     )
+    unhealthy = GaugeMetricFamily(
+        "pygateway_upstream_unhealthy", "Endpoints that active checks have found unwell, summed over workers.",
+        labels=labels,
+    )  # fmt: skip
+    checks = CounterMetricFamily(
+        "pygateway_upstream_checks", "Active checks of endpoints, by their result.", labels=[*labels, "result"]
+    )
     for name, counters in totals.clusters.items():
         states.add_metric([name, "active"], counters.active)
         states.add_metric([name, "idle"], counters.idle)
@@ -159,7 +166,10 @@ def _upstreams(totals: Totals) -> Iterator[Metric]:
             failures.add_metric([name, kind], count)
         for result, count in counters.mirrored.items():
             mirrored.add_metric([name, result], count)
-    return iter((states, opened, reused, retries, ejected, ejections, failures, mirrored))
+        unhealthy.add_metric([name], counters.unhealthy)
+        for result, count in counters.checks.items():
+            checks.add_metric([name, result], count)
+    return iter((states, opened, reused, retries, ejected, ejections, failures, mirrored, unhealthy, checks))
 
 
 def _configuration(report: Report) -> Iterator[Metric]:

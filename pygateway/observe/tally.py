@@ -109,10 +109,12 @@ class Totals:
         total.ejections += one.ejections
         _add_up(total.failures, one.failures)
         _add_up(total.mirrored, one.mirrored)
+        _add_up(total.checks, one.checks)
         if living:
             total.active += one.active
             total.idle += one.idle
             total.ejected += one.ejected
+            total.unhealthy += one.unhealthy
 
 
 def _add_up(total: dict[str, int], more: dict[str, int]) -> None:

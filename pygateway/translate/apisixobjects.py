@@ -12,8 +12,8 @@ from pygateway.resources.apisix import ApisixUpstream, ApisixUpstreamSpec, Upstr
 from pygateway.translate.result import Problem
 
 _ROUND_ROBIN: Final = {"type": "roundrobin"}
-_APPLIED: Final = frozenset(("ingress_class_name", "port", "scheme", "tls_secret"))
-"""Fields that have their effect elsewhere (`apisixscheme`)."""
+_APPLIED: Final = frozenset(("ingress_class_name", "port", "scheme", "tls_secret", "health_check"))
+"""Fields that have their effect elsewhere (`apisixscheme`, `healthchecks`)."""
 
 
 def unsupported(kind: str) -> Problem:

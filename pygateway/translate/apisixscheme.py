@@ -49,6 +49,12 @@ def upstream_dial(upstream: ApisixUpstream, port: int, reads: Reads) -> Dial | P
     return _dial(upstream, spec.scheme, (spec.tls_secret, "spec", "spec"), reads)
 
 
+def dials(upstream: ApisixUpstream) -> bool:
+    """Whether it says of any port how to speak to it."""
+    levels: list[ApisixUpstreamSpec | UpstreamPort] = [upstream.spec, *upstream.spec.port_level_settings]
+    return any(level.scheme or level.tls_secret is not None for level in levels)
+
+
 def tls_problems(upstream: ApisixUpstream, reads: Reads) -> tuple[Problem, ...]:
     """Why ports of the Service are not spoken to."""
     spec = upstream.spec

@@ -15,9 +15,10 @@ from pygateway.resources.apisix import ApisixRoute, RouteBackend, StreamRule
 from pygateway.resources.meta import ObjectMeta
 from pygateway.translate import hostnames
 from pygateway.translate.apisixbackends import backend_fault
-from pygateway.translate.apisixscheme import upstream_dial
+from pygateway.translate.apisixscheme import SCHEMES, upstream_dial
 from pygateway.translate.backends import resolve_stream
-from pygateway.translate.dial import port_of, variant
+from pygateway.translate.dial import Dial, port_of, variant
+from pygateway.translate.healthchecks import of_upstream
 from pygateway.translate.placed import UNRESOLVED, Looks, Streamed
 from pygateway.translate.result import Policy, Problem
 
@@ -129,13 +130,16 @@ def _backend(rule: StreamRule, namespace: str, at: str, looks: Looks) -> str | P
     dial = None if upstream is None else upstream_dial(upstream, port_of(cluster), looks)
     if isinstance(dial, Problem):
         return Problem("UnsupportedProtocol", f"ApisixUpstream {key}: {dial}", f"{at}.serviceName")
-    if dial is None or dial.tls is None:
-        return cluster
-    if transport == "UDP":
+    if dial is None or dial == SCHEMES["http"]:
+        dial = Dial()
+    if dial.tls is not None and transport == "UDP":
         message = f"ApisixUpstream {key} asks for TLS to the backends, which is not for UDP"
         return Problem("UnsupportedProtocol", message, f"{at}.serviceName")
+    active = None if upstream is None or transport == "UDP" else of_upstream(upstream, port_of(cluster))
+    if dial.tls is None and active is None:
+        return cluster
     named = variant(cluster, "ApisixUpstream")
-    looks.dial(named, dial)
+    looks.dial(named, msgspec.structs.replace(dial, active=active))
     return named
 
 

@@ -14,10 +14,11 @@ from pygateway.resources.apisix import ApisixRoute, ApisixTls, ApisixUpstream
 from pygateway.resources.ingress import Ingress
 from pygateway.resources.meta import ObjectMeta, Ref
 from pygateway.resources.world import World
+from pygateway.translate import healthchecks
 from pygateway.translate.addresses import ingress_status
 from pygateway.translate.apisixobjects import unsupported, upstream_problems
 from pygateway.translate.apisixroute import apisix_routes
-from pygateway.translate.apisixscheme import tls_problems
+from pygateway.translate.apisixscheme import dials, tls_problems
 from pygateway.translate.apisixstatus import apisix_status
 from pygateway.translate.apisixstream import ports_of
 from pygateway.translate.apisixtls import apisix_tls
@@ -95,8 +96,10 @@ class DefaultHostsTranslator:
             return _made(_APISIX, "ApisixTls", one.metadata, apisix_tls(one, reads, accepted, over_tls=self._over_tls))
 
         def of_upstream(one: ApisixUpstream, reads: Reads) -> _Made:
-            problems = (*upstream_problems(one), *tls_problems(one, reads))
-            return _made(_APISIX, "ApisixUpstream", one.metadata, Routes((), problems))
+            of_tls = tls_problems(one, reads)
+            problems = (*upstream_problems(one), *of_tls, *healthchecks.upstream_problems(one))
+            in_effect = (dials(one) and not of_tls) or healthchecks.asks(one)
+            return _made(_APISIX, "ApisixUpstream", one.metadata, Routes((), problems, in_effect=in_effect))
 
         self._upstreams = Memo(of_upstream)
         self._ingresses = Memo(of_ingress)
@@ -197,7 +200,9 @@ def _left(one: Any, world: World, accepted: Set[str]) -> tuple[Problem, ...]:
 
 
 def _is_served(routes: Routes) -> bool:
-    return bool(routes.placed or routes.streamed) or any(bound.certificate is not None for bound in routes.bound)
+    return bool(routes.placed or routes.streamed or routes.in_effect) or any(
+        bound.certificate is not None for bound in routes.bound
+    )
 
 
 def _streams(streamed: Sequence[Streamed]) -> dict[str, list[ir.VirtualHost]]:

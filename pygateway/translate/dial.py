@@ -18,11 +18,13 @@ UDP: Final = "/udp"
 
 
 class Dial(msgspec.Struct, frozen=True):
-    """`protocol` None: what the Service port says. `certificates` are those that `tls` names."""
+    """`protocol` None: what the Service port says. `certificates` are those that `tls` names. `active` None: what the
+    Service says."""
 
     tls: ir.UpstreamTls | None = None
     protocol: ir.Protocol | None = None
     certificates: tuple[ir.Certificate, ...] = ()
+    active: ir.ActiveHealth | None = None
 
     def showing(self, certificate: ir.Certificate | None) -> "Dial":
         """The same, with a certificate for backends that ask for one."""
@@ -56,6 +58,11 @@ def service_of(cluster: str) -> str:
 def port_of(cluster: str) -> int:
     """The number of a cluster's Service port."""
     return place_of(cluster)[1]
+
+
+def is_udp(cluster: str) -> bool:
+    """Whether it is behind a UDP port."""
+    return place_of(cluster)[2] == "UDP"
 
 
 def of_http2(cluster: str) -> bool:

@@ -15,7 +15,8 @@ from pygateway import ir
 from pygateway.resources.core import EndpointSlice, Service, ServicePort, SliceEndpoint, TargetRef
 from pygateway.resources.world import World
 from pygateway.translate.backends import port_of, protocol_of
-from pygateway.translate.dial import Dial, Dials, place_of, service_of
+from pygateway.translate.dial import Dial, Dials, is_udp, place_of, service_of
+from pygateway.translate.healthchecks import of_service
 from pygateway.translate.memo import same
 from pygateway.translate.proxyprotocol import version_of
 
@@ -101,8 +102,12 @@ class UpstreamsBuilder:
             for name in self._clusters_of.get(key, ()):
                 dial, old = self._dials.get(name, _AS_THE_PORT_SAYS), clusters[name]
                 protocol = dial.protocol or protocol_of(name, _port(self._services[key], name))
+                service = self._services[key]
+                active = dial.active
+                if active is None and not is_udp(name):
+                    active = of_service(service, protocol)
                 new = msgspec.structs.replace(
-                    old, protocol=protocol, tls=dial.tls, proxy_protocol=version_of(self._services[key])
+                    old, protocol=protocol, tls=dial.tls, proxy_protocol=version_of(service), active=active
                 )
                 if new != old:
                     updates[name] = new

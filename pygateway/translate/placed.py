@@ -14,6 +14,7 @@ from pygateway.translate.apisixscheme import SCHEMES, upstream_dial
 from pygateway.translate.backends import port_of, resolve, wants_tls
 from pygateway.translate.dial import Dial, variant
 from pygateway.translate.dial import port_of as number_of
+from pygateway.translate.healthchecks import of_upstream
 from pygateway.translate.result import Problem
 
 UNRESOLVED: Final = 503
@@ -53,12 +54,13 @@ class Streamed(msgspec.Struct, frozen=True):
 
 
 class Routes(msgspec.Struct, frozen=True):
-    """What one object becomes, and everything wrong with it."""
+    """What one object becomes, and everything wrong with it. `in_effect`: it counts where others use it."""
 
     placed: tuple[Placed, ...] = ()
     problems: tuple[Problem, ...] = ()
     bound: tuple[Bound, ...] = ()
     streamed: tuple[Streamed, ...] = ()
+    in_effect: bool = False
 
 
 class Looks(Protocol):
@@ -99,11 +101,24 @@ def cluster_of(
     if isinstance(cluster, Problem):
         return cluster
     said = wish or _said(looks, key, cluster, fields)
-    if isinstance(said, Problem) or said is None:
-        return said or cluster
+    if isinstance(said, Problem):
+        return said
+    said = _checked(looks.upstream(key), number_of(cluster), said)
+    if said is None:
+        return cluster
     named = variant(cluster, said.name)
     looks.dial(named, said.dial)
     return named
+
+
+def _checked(upstream: ApisixUpstream | None, port: int, said: Wish | None) -> Wish | None:
+    """The same, with the checks of endpoints that the ApisixUpstream of the Service's name asks for."""
+    active = None if upstream is None else of_upstream(upstream, port)
+    if active is None:
+        return said
+    if said is None:
+        return Wish("ApisixUpstream", Dial(active=active))
+    return Wish(said.name, msgspec.structs.replace(said.dial, active=active))
 
 
 def _said(looks: Looks, key: str, cluster: str, fields: tuple[str, str]) -> Wish | Problem | None:

@@ -19,6 +19,7 @@ from pygateway.translate.endpoints import UpstreamsBuilder
 from pygateway.translate.gatewayhosts import GatewayHosts, GatewayHostsBuilder
 from pygateway.translate.gateways import gateway_view
 from pygateway.translate.grants import by_namespace
+from pygateway.translate.healthchecks import annotation_problems
 from pygateway.translate.ingressclass import accepted_names
 from pygateway.translate.listeners import GatewayView, ListenerView
 from pygateway.translate.listenersets import Merging, by_gateway, parents, with_sets
@@ -60,6 +61,7 @@ class Translator:
         self._policed = PolicedHosts()
         self._dials: dict[str, dial.Dial] = {}
         self._default_hosts = DefaultHostsTranslator(policy)
+        self._unchecked: dict[Ref, tuple[Problem, ...]] = {}
         self._upstreams = UpstreamsBuilder()
         self._inputs: tuple[object, ...] = ()
         self._last = Translation(ir.Snapshot())
@@ -70,6 +72,8 @@ class Translator:
             # Files have none, but a new map each time.
             world = msgspec.structs.replace(world, unusable=self._world.unusable)
         self._tables = tables = self._look_up(world)
+        if world.services is not self._world.services:
+            self._unchecked = settled(self._unchecked, annotation_problems(world.services))
         self._world = world
         self._standing = self._standings.build(world, tables.gateways)
         routes = self._routes.run(world, tables)
@@ -78,7 +82,9 @@ class Translator:
         of_gateways = (world.gateway_classes, self._classes, tables.gateways, self._standing.reaches)
         self._dials = dials = settled(self._dials, {**policed.dials, **default_hosts.dials})
         of_policies = (tables.policies, policed, dials)
-        inputs = (*of_gateways, *of_policies, world.listener_sets, world.unusable, routes, default_hosts)
+        inputs = (
+            *of_gateways, *of_policies, world.listener_sets, world.unusable, routes, default_hosts, self._unchecked
+        )  # fmt: skip
         if len(inputs) != len(self._inputs) or not all(map(is_, inputs, self._inputs)):
             self._last = self._join(world, routes, policed, default_hosts)
             self._inputs = inputs
@@ -142,6 +148,7 @@ class Translator:
         told.routes(everybody, routes, ours.losses, self._policy)
         policies(everybody, self._tables.policies, policed, self._policy)
         unusable(everybody, world, accepted_names(self._policy))
+        everybody.problems.update({ref: list(some) for ref, some in self._unchecked.items()})
         listeners = {**self._gateway_listeners(ours), **self._default_listeners(default)}
         before = self._last
         return Translation(

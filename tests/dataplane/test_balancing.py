@@ -77,13 +77,13 @@ def test_failover_asks_for_the_next_until_all_were_tried(balancer: Balancer, wei
 
 
 @pytest.mark.parametrize("balancer", [RoundRobin(), LeastRequest()])
-def test_ejected_peers_are_passed_over_until_none_else_is_left(balancer: Balancer) -> None:
+def test_peers_that_are_out_are_passed_over_until_none_else_is_left(balancer: Balancer) -> None:
     members = peers(1, 1, 1)
     balancer.update(members)
-    members[0].ejected = True
+    members[0].out = True
     assert set(picks(balancer, 12)) == {"1", "2"}
     for peer in members:
-        peer.ejected = True
+        peer.out = True
     assert len(set(picks(balancer, 60))) == 3
 
 

@@ -21,7 +21,7 @@ def counted(requests: int, *, route: str = "r", connections: int = 1) -> WorkerC
         connections=connections,
         accepted=requests,
         routes=[RouteCounters(route, "l", {200: requests}, buckets, requests * 0.0015, 100, 200)],
-        clusters=[ClusterCounters("c", 1, 2, requests, 0, 3, 1, 1, {"connect-failed": 3}, {"slow": 2})],
+        clusters=[ClusterCounters("c", 1, 2, requests, 0, 3, 1, 1, {"connect-failed": 3}, {"slow": 2}, 1, {"ok": 5})],
         limits={"max-connections": 1},
         flags={"NR": 2},
         log_lost=4,
@@ -73,6 +73,8 @@ def test_every_number_has_its_name() -> None:
     assert got["pygateway_upstream_ejected cluster=c"] == 1
     assert got["pygateway_upstream_failures_total cluster=c kind=connect-failed"] == 3
     assert got["pygateway_mirrored_requests_total cluster=c result=slow"] == 2
+    assert got["pygateway_upstream_unhealthy cluster=c"] == 1
+    assert got["pygateway_upstream_checks_total cluster=c result=ok"] == 5
     assert got["pygateway_config_generation"] == 7
     assert got["pygateway_config_acknowledged_generation"] == 6
     assert got["pygateway_config_apply_seconds"] == 0.25

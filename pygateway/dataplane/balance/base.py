@@ -16,11 +16,11 @@ class Balancer:
         self.peers = peers
 
     def pick(self, tried: list[Peer]) -> Peer | None:
-        """The next candidate that is neither ejected nor in `tried`; when only ejected ones are left, one of those
-        (fail-open); None when all were tried."""
+        """The next candidate that is neither out (ejected, unhealthy) nor in `tried`; when only such are left, one of
+        those (fail-open); None when all were tried."""
         raise NotImplementedError
 
 
-def allowed(peer: Peer, tried: list[Peer], ejected_too: bool) -> bool:
+def allowed(peer: Peer, tried: list[Peer], out_too: bool) -> bool:
     """Whether a peer may be a candidate."""
-    return (ejected_too or not peer.ejected) and peer not in tried
+    return (out_too or not peer.out) and peer not in tried

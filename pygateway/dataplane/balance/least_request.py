@@ -23,12 +23,12 @@ class LeastRequest(Balancer):
                 return first if _load(first) <= _load(second) else second
         return self._scan(tried, False) or self._scan(tried, True)
 
-    def _scan(self, tried: list[Peer], ejected_too: bool) -> Peer | None:
+    def _scan(self, tried: list[Peer], out_too: bool) -> Peer | None:
         best: Peer | None = None
         least = 0.0
         ties = 0
         for peer in self.peers:
-            if not allowed(peer, tried, ejected_too):
+            if not allowed(peer, tried, out_too):
                 continue
             load = _load(peer)
             if best is None or load < least:

@@ -30,19 +30,19 @@ class RoundRobin(Balancer):
         if not self._equal:
             return self._weighted(tried, False) or self._weighted(tried, True)
         count = len(peers)
-        for ejected_too in (False, True):
+        for out_too in (False, True):
             for _ in range(count):
                 self._next = (self._next + 1) % count
                 peer = peers[self._next]
-                if (ejected_too or not peer.ejected) and (not tried or peer not in tried):
+                if (out_too or not peer.out) and (not tried or peer not in tried):
                     return peer
         return None
 
-    def _weighted(self, tried: list[Peer], ejected_too: bool) -> Peer | None:
+    def _weighted(self, tried: list[Peer], out_too: bool) -> Peer | None:
         best: Peer | None = None
         total = 0
         for peer in self.peers:
-            if not allowed(peer, tried, ejected_too):
+            if not allowed(peer, tried, out_too):
                 continue
             total += peer.weight
             peer.rank += peer.weight

@@ -7,6 +7,7 @@ from pygateway import ir
 from pygateway.dataplane.balance.base import Balancer
 from pygateway.dataplane.balance.least_request import LeastRequest
 from pygateway.dataplane.balance.round_robin import RoundRobin
+from pygateway.dataplane.proxyprotocol.writer import preface
 from pygateway.dataplane.stats import Tally
 from pygateway.dataplane.tls.secured import Secured
 from pygateway.dataplane.upstream.outlier import Outliers
@@ -31,6 +32,9 @@ class Cluster:
     failures: Tally
     mirrored: Tally
     """Copies of requests by how they ended (`dataplane.mirroring`)."""
+    active: ir.ActiveHealth | None
+    checks: Tally
+    """Active checks by their result (`upstream.probe`)."""
     _balancing: ir.Balancer
     _idle_timeout: float
     _max_age: float
@@ -53,6 +57,8 @@ class Cluster:
         self.retries = 0
         self.failures = Tally()
         self.mirrored = Tally()
+        self.active = None
+        self.checks = Tally()
         self._balancing = policy.balancer
         self._idle_timeout = policy.idle_timeout
         self._max_age = policy.max_age
@@ -79,6 +85,7 @@ class Cluster:
         self._http2 = http2
         self._tls = policy.tls
         self.outliers.configure(policy.passive)
+        self.active = policy.active
         if changed:
             self.renew()
         for peer in self.members:
@@ -104,16 +111,52 @@ class Cluster:
 
     def renew(self) -> None:
         """Connections begin in another way: none of before is used again. What is under way ends as it began."""
-        before = self.members
+        before = self.peers
         self._secured = None if self._tls is None else Secured(self._tls, self._http2)
         self.peers = {key: self._peer(peer.address, peer.port, peer.weight) for key, peer in self.peers.items()}
         self.members = list(self.peers.values())
-        for peer in self.members:
+        for key, peer in self.peers.items():
             self._apply(peer)
+            peer.unhealthy = peer.out = before[key].unhealthy
         self.balancer.update(self.members)
-        for peer in before:
+        for peer in before.values():
             peer.remove()
             self.outliers.restore(peer)
+
+    # Active checks.
+
+    def apart(self, place: tuple[str, int], port: int) -> Peer:
+        """A peer for one connection to an endpoint, or to another `port` of its (0: its own), that begins as those for
+        requests do and is not kept."""
+        made = Peer(self.name, place[0], port or place[1], 1)
+        self._apply(made)
+        made.max_idle = 0
+        made.preface = preface(self._proxy_protocol, None, None)
+        return made
+
+    def is_well(self, place: tuple[str, int]) -> bool:
+        """What is known of an endpoint."""
+        peer = self.peers.get(place)
+        return peer is None or not peer.unhealthy
+
+    def set_well(self, place: tuple[str, int], well: bool) -> bool:
+        """An endpoint gets requests, or none for now; whether that is news. One that is well has rested enough, too."""
+        peer = self.peers.get(place)
+        if peer is None:
+            return False
+        news = peer.unhealthy == well
+        peer.unhealthy = not well
+        peer.out = peer.ejected or peer.unhealthy
+        if well:
+            self.outliers.restore(peer)
+        return news
+
+    def all_well(self) -> None:
+        """Nobody asks any more."""
+        for peer in self.members:
+            if peer.unhealthy:
+                peer.unhealthy = False
+                peer.out = peer.ejected
 
     def shows(self, certificates: Iterable[str]) -> bool:
         """Whether its TLS needs one of these certificates or authorities."""
@@ -122,14 +165,17 @@ class Cluster:
     def used(self) -> bool:
         """Whether anything has been counted. Of thousands of clusters most may never be asked, and seven metrics of
         zeros for each cost control half a second at every scrape."""
-        return self.opened > 0 or bool(self.failures.counts) or bool(self.mirrored.counts)
+        counted = self.failures.counts or self.mirrored.counts or self.checks.counts
+        return self.opened > 0 or bool(counted)
 
     def counters(self) -> ClusterCounters:
         idle = sum(peer.kept() for peer in self.members)
         active = sum(peer.active for peer in self.members)
+        unhealthy = sum(1 for peer in self.members if peer.unhealthy)
         return ClusterCounters(
             self.name, active, idle, self.opened, self.reused, self.retries, self.outliers.ejected,
-            self.outliers.ejections, dict(self.failures.counts), dict(self.mirrored.counts),
+            self.outliers.ejections, dict(self.failures.counts), dict(self.mirrored.counts), unhealthy,
+            dict(self.checks.counts),
         )  # fmt: skip
 
     def _peer(self, address: str, port: int, weight: int) -> Peer:

@@ -77,15 +77,22 @@ class Outliers:
         if self.ejected + 1 > len(peers) * limits.share:
             return
         peer.ejected = True
+        peer.out = True
         peer.ejections += 1
         self.ejected += 1
         self.ejections += 1
         rest = min(limits.base * 2.0 ** float(min(peer.ejections - 1, 16)), limits.maximum)
-        self._wheel.watch(Alarm(functools.partial(self.restore, peer)), self._wheel.now + rest)
+        peer.rests_until = self._wheel.now + rest
+        self._wheel.watch(Alarm(functools.partial(self._rested, peer)), peer.rests_until)
+
+    def _rested(self, peer: Peer) -> None:
+        if self._wheel.now >= peer.rests_until:  # else this was the rest before
+            self.restore(peer)
 
     def restore(self, peer: Peer) -> None:
         """Its rest is over (or it left the cluster). One failure is enough to eject it again."""
         if peer.ejected:
             peer.ejected = False
+            peer.out = peer.unhealthy
             peer.failures = max(self._limits.failures - 1, 0)
             self.ejected -= 1

@@ -84,6 +84,11 @@ class Peer:
     failures: int
     ejected: bool
     ejections: int
+    rests_until: float
+    unhealthy: bool
+    """Its active checks say so."""
+    out: bool
+    """Ejected, unhealthy, or both: not to be chosen while there are others."""
     removed: bool
     rank: int
     max_idle: int
@@ -109,6 +114,9 @@ class Peer:
         self.failures = 0
         self.ejected = False
         self.ejections = 0
+        self.rests_until = 0.0
+        self.unhealthy = False
+        self.out = False
         self.removed = False
         self.rank = 0
         self.max_idle = 320
