@@ -87,6 +87,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "tls": {},
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        Path(folder).chmod(0o711)  # nginx has workers of another user, which keep files there
         plan = rounds.Plan(Path(folder), CACHE, options.rounds, options.seconds, *cores)
         parts = options.parts.split(",")
         if "heads" in parts:

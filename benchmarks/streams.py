@@ -5,7 +5,6 @@ The proxies are configured as for the heads (`rounds` proves that their work is 
 """
 
 import contextlib
-import os
 import socket
 import subprocess
 import time
@@ -30,7 +29,7 @@ _CALL = b"\0\0\0\0\x20" + b"x" * 32
 """A message of gRPC: not compressed, its length, and the bytes that would be protobuf."""
 _GRPC = """\
 daemon off;
-{user}worker_processes 1;
+worker_processes 1;
 pid {folder}/nginx.pid;
 error_log stderr crit;
 events {{ worker_connections 8192; }}
@@ -177,8 +176,7 @@ def _peer(plan: Plan, part: str) -> Iterator[Setup]:
     if part == "grpc":
         port = free_port()
         (folder / "answer").write_bytes(_CALL)
-        user = "user root;\n" if os.geteuid() == 0 else ""  # another could not read the folder
-        (folder / "nginx.conf").write_text(_GRPC.format(folder=folder, port=port, user=user))
+        (folder / "nginx.conf").write_text(_GRPC.format(folder=folder, port=port))
         command: list[str | Path] = ["nginx", "-p", folder, "-e", "stderr", "-c", folder / "nginx.conf"]
         with pinned(plan.load_core):
             start = running("nginx as the backend", command, folder)
