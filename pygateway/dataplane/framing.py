@@ -173,6 +173,10 @@ class Upstream(Timed):
         """Go on taking the response."""
         raise NotImplementedError
 
+    def go_on(self) -> bool:
+        """The turn has come that it rested for (`turns`); whether it did."""
+        return False
+
 
 class Stream(Record):
     """What both sides report to. It is its own record for the access log. `server` is its client's side; `deadline` the

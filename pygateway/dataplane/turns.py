@@ -1,14 +1,17 @@
 """What a few clients can cause in bulk is done in portions, a portion each turn of the event loop, so that others have
 theirs in between.
 
-A connection's own portion bounds what one client does in a turn; this bounds what they do together. Three things need
-it. One read of HTTP/2 brings a hundred requests. Each may ask for a connection to a backend. And when the client's ends
-they are closed, where the kernel frees what was received and not read, megabytes for each.
+A connection's own portion bounds what one client does in a turn; this bounds what they do together. Four things need
+it. One read of HTTP/2 brings a hundred requests. Each may ask for a connection to a backend. Large answers come as fast
+as backends can send. And when the client's connection ends those to backends are closed, where the kernel frees what
+was received and not read, megabytes for each.
 """
 
 import asyncio
 from collections import deque
 from typing import Final
+
+from pygateway.dataplane.framing import Upstream
 
 PORTION: Final = 128
 """Frames that one connection may have handled in a turn; a request counts as eight."""
@@ -19,7 +22,11 @@ SHARED: Final = 256
 MODEST: Final = 16
 """Frames of one connection that are not counted: two requests."""
 OPENED_AT_ONCE: Final = 8
-CLOSED_AT_ONCE: Final = 8
+CLOSED_AT_ONCE: Final = 1
+BULKY: Final = 16_384
+"""Bytes of a read from which on it counts as part of something large."""
+BULK: Final = 262_144
+"""Bytes of such reads in a turn: one of the longest."""
 
 
 class Turns:
@@ -30,6 +37,8 @@ class Turns:
     _left: int
     _may_open: int
     _may_close: int
+    _bulk_left: int
+    _resting: deque[Upstream]
     _opening: deque[asyncio.Future[None]]
     _closing: deque[asyncio.Transport]
     _ended: bool
@@ -40,6 +49,8 @@ class Turns:
         self._left = SHARED
         self._may_open = OPENED_AT_ONCE
         self._may_close = CLOSED_AT_ONCE
+        self._bulk_left = BULK
+        self._resting = deque()
         self._opening = deque()
         self._closing = deque()
         self._ended = False
@@ -53,6 +64,16 @@ class Turns:
         if frames > MODEST:
             self._left -= frames
             self._arm()
+
+    def moved(self, size: int) -> bool:
+        """So many bytes of something large came and went; whether more is for another turn, which `rest` is for."""
+        self._bulk_left -= size
+        self._arm()
+        return self._bulk_left <= 0
+
+    def rest(self, upstream: Upstream) -> None:
+        """It reads nothing until its turn has come (`go_on`)."""
+        self._resting.append(upstream)
 
     def may_open(self) -> bool:
         """Whether a connection to a backend may be opened now; whoever may not waits for `turn_to_open`."""
@@ -84,6 +105,7 @@ class Turns:
     def end(self) -> None:
         """The worker ends, and nobody is left whom it could keep waiting: what waits is aborted now, what comes too."""
         self._ended = True
+        self._resting.clear()
         while self._closing:
             self._closing.popleft().abort()
 
@@ -102,6 +124,13 @@ class Turns:
             turn = opening.popleft()
             if not turn.done() and self.may_open():
                 turn.set_result(None)
+        self._bulk_left = left = BULK
+        resting = self._resting
+        while resting and left > 0:
+            if resting.popleft().go_on():
+                left -= BULK
+        if resting:
+            self._arm()
         self._may_close = CLOSED_AT_ONCE
         closing = self._closing
         while closing and self._may_close > 0:

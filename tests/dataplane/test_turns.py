@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from pygateway.dataplane.http2 import frames
-from pygateway.dataplane.turns import CLOSED_AT_ONCE, LEAST, OPENED_AT_ONCE, PORTION, SHARED, Turns
+from pygateway.dataplane.turns import BULK, CLOSED_AT_ONCE, LEAST, OPENED_AT_ONCE, PORTION, SHARED, Turns
 from tests.dataplane.harness import Gateway, Wire, story
 from tests.http2.driver import GET, POST, SETTINGS, Server, data, headers
 
@@ -234,7 +234,7 @@ async def test_connections_are_closed_in_turns_and_say_nothing_meanwhile() -> No
         def connection_lost(self, exc: Exception | None) -> None:
             ended.append(1)
 
-    pairs = [socket.socketpair() for _ in range(CLOSED_AT_ONCE * 3)]
+    pairs = [socket.socketpair() for _ in range(24)]
     transports = [(await loop.create_connection(Told, sock=mine))[0] for mine, _ in pairs]
     for _, other in pairs:
         other.send(b"unread")
@@ -253,7 +253,7 @@ async def test_connections_are_closed_in_turns_and_say_nothing_meanwhile() -> No
 
 @story
 async def test_a_connection_that_goes_takes_all_its_backends_connections_along() -> None:
-    many = CLOSED_AT_ONCE * 4
+    many = 32
     async with Gateway() as gateway:
         client = await gateway.client()
         wire = b"".join(headers(number, *GET) for number in range(1, 2 * many, 2))
@@ -270,7 +270,7 @@ async def test_a_connection_that_goes_takes_all_its_backends_connections_along()
 
 @story
 async def test_a_worker_that_ends_closes_everything_at_once() -> None:
-    many = CLOSED_AT_ONCE * 20
+    many = 160
     async with Gateway() as gateway:
         clients = [await gateway.client() for _ in range(many)]
         for client in clients:
@@ -314,3 +314,29 @@ def test_a_body_that_leaves_in_small_windows_is_the_same(step: int) -> None:
             got += sent[9 : 9 + size]
             sent = sent[9 + size :]
     assert got == body
+
+
+LARGE = 3_000_000
+
+
+@story
+async def test_large_answers_are_passed_on_in_turns() -> None:
+    """As many as there are together bring a few reads in a turn, and each comes whole."""
+    async with Gateway() as gateway:
+        pairs = [await gateway.get(f"/{number}") for number in range(20)]
+        for _, backend in pairs:
+            backend.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE + b"x" * LARGE)
+        reading = [asyncio.create_task(client.expect_response(200, b"x" * LARGE)) for client, _ in pairs]
+        sent = [_passed_on(gateway)]
+        while not all(task.done() for task in reading):
+            await asyncio.sleep(0)
+            sent.append(_passed_on(gateway))
+        await asyncio.gather(*reading)
+        assert sent[-1] > len(pairs) * LARGE
+        steps = sorted(after - before for before, after in pairwise(sent))
+        assert steps[-1] <= len(pairs) * (BULK + 1000), "the first read of each"
+        assert steps[-2] <= 2 * BULK
+
+
+def _passed_on(gateway: Gateway) -> int:
+    return sum(one.bytes_out for port in gateway.plane._ports.values() for one in port.connections)

@@ -24,6 +24,7 @@ from pygateway.dataplane.framing import NO_BODY, UNKNOWN_LENGTH, RequestOut, Str
 from pygateway.dataplane.http1.body import ChunkedReader, encode_chunk, encode_end
 from pygateway.dataplane.http1.head import BadMessage
 from pygateway.dataplane.http1.response import ResponseHead, parse_response
+from pygateway.dataplane.turns import BULKY
 from pygateway.dataplane.upstream.peer import Connection, Peer
 from pygateway.dataplane.wheel import NEVER
 
@@ -59,6 +60,8 @@ class ClientConnection(Connection):
     _blocked: bool
     _chunked_out: bool
     _eof: bool
+    _paused: bool
+    _resting: bool
 
     def __init__(self, ctx: Context, peer: Peer) -> None:
         super().__init__(peer, ctx.wheel.now)
@@ -79,6 +82,8 @@ class ClientConnection(Connection):
         self._blocked = False
         self._chunked_out = False
         self._eof = False
+        self._paused = False
+        self._resting = False
 
     # Called by the event loop.
 
@@ -102,6 +107,8 @@ class ClientConnection(Connection):
         elif state == IDLE:
             # Nobody asked: an answer in advance could be taken for the next request's.
             self.close()
+        if len(data) >= BULKY:
+            self._moved(len(data))
 
     def eof_received(self) -> bool:
         if self.state == TUNNEL and self.stream is not None:
@@ -207,13 +214,37 @@ class ClientConnection(Connection):
     def pause(self) -> None:
         # Not when the answer is whole: the connection may be idle already, and would stay paused for the next exchange.
         if self._transport is not None and self.stream is not None:
+            self._paused = True
             self._transport.pause_reading()
             self.deadline = NEVER
 
     def resume(self) -> None:
         if self._transport is not None and self.state != CLOSED:
-            self._transport.resume_reading()
+            self._paused = False
+            if not self._resting:
+                self._transport.resume_reading()
             self._touch()
+
+    # Called by the turns.
+
+    def go_on(self) -> bool:
+        if not self._resting:
+            return False
+        self._resting = False
+        transport = self._transport
+        if transport is not None and self.state != CLOSED and not self._paused and not transport.is_closing():
+            transport.resume_reading()
+        return True
+
+    def _moved(self, size: int) -> None:
+        """Part of something large came: others have their turn before the next."""
+        transport = self._transport
+        if not self.ctx.turns.moved(size) or transport is None:
+            return
+        if self.stream is not None and self.state != CLOSED and not self._resting and not transport.is_closing():
+            self._resting = True
+            transport.pause_reading()
+            self.ctx.turns.rest(self)
 
     # Called by the peer.
 
@@ -357,6 +388,7 @@ class ClientConnection(Connection):
         self.stream = None
         self.deadline = NEVER
         if self._keep and not self._sending:
+            self.go_on()  # who is idle reads, to see the end
             self.state = IDLE
             self.free = True
             self.peer.give_back(self, self.ctx.wheel)
