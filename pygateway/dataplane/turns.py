@@ -21,12 +21,13 @@ SHARED: Final = 256
 """Frames that all may have handled before the rest gets no more than the least."""
 MODEST: Final = 16
 """Frames of one connection that are not counted: two requests."""
-OPENED_AT_ONCE: Final = 8
+OPENED_AT_ONCE: Final = 4
+"""One while large answers wait for their turn: the first read of each further one comes whatever its turn is."""
 CLOSED_AT_ONCE: Final = 1
 BULKY: Final = 16_384
 """Bytes of a read from which on it counts as part of something large."""
-BULK: Final = 262_144
-"""Bytes of such reads in a turn: one of the longest."""
+BULK: Final = 131_072
+"""Bytes of such reads in a turn, less than the longest brings: who is in its turn has one, or some short ones."""
 
 
 class Turns:
@@ -118,7 +119,7 @@ class Turns:
         """A new turn."""
         self._armed = False
         self._left = SHARED
-        self._may_open = OPENED_AT_ONCE
+        self._may_open = 1 if self._resting else OPENED_AT_ONCE
         opening = self._opening
         while opening and self._may_open > 0:
             turn = opening.popleft()
