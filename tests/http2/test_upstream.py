@@ -7,6 +7,7 @@ import pytest
 
 from pygateway import ir
 from pygateway.dataplane.http2 import frames
+from pygateway.dataplane.http2.client import ClientStream
 from tests.dataplane.harness import Gateway, route, story
 from tests.http2.driver import GET, POST, SETTINGS, continuation, data, headers, ping
 from tests.http2.wire import Client, connect
@@ -381,3 +382,23 @@ async def test_a_backend_that_resets_what_is_long_over_again_and_again_is_left()
         await backend.say(*[frames.rst_stream(1, 0)] * 1100)
         assert (await backend.hear()).startswith("GOAWAY 0 ENHANCE_YOUR_CALM")
         assert g.plane.counters().limits == {"http2_control_frames": 1}
+
+
+@story
+async def test_who_leaves_while_it_is_not_known_what_the_backend_takes_leaves_nothing_behind() -> None:
+    async with gateway(routes=(route(websocket=True),)) as g:
+        client = await g.client()
+        key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+        upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
+        await client.send("GET / HTTP/1.1", "Host: a", *upgrade)
+        backend = await g.accept()
+        assert await backend.exactly(24) == frames.PREFACE  # and it says nothing of its settings
+        assert _watched(g) == 1
+        client.reset()
+        await g.logged()
+        assert _watched(g) == 0
+
+
+def _watched(g: Gateway) -> int:
+    """Tries whose deadlines are waited for."""
+    return sum(isinstance(one, ClientStream) for slot in g.plane.ctx.wheel._slots for one in slot)

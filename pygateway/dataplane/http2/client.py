@@ -483,6 +483,7 @@ class ClientStream(Upgradable):
     def _reset(self) -> None:
         channel = self._channel
         if channel is None:
+            self.ctx.wheel.forget(self)
             self.connection.leave(self)
         elif channel.state != CLOSED and not self.connection.over:
             self.connection.reset(channel, CANCEL)
