@@ -11,7 +11,7 @@ TARGETS = ("http1", "http2", "tls")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz what reads bytes of strangers.")
     parser.add_argument("target", choices=(*TARGETS, "all"), help="; ".join(TARGETS))
-    parser.add_argument("--minutes", type=float, default=1.0, help="how long, for each target (1)")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of CPU time, for each target (1)")
     parser.add_argument("--inputs", type=int, default=1 << 62, help="end after so many")
     parser.add_argument("--seed", type=int, default=1, help="of the random numbers (1)")
     parser.add_argument("--engine", choices=("atheris", "random"), help="atheris if it is there, else random")

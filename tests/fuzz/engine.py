@@ -21,6 +21,8 @@ from tests.fuzz import checks
 
 HANG = 10
 """Seconds of CPU time after which an input counts as a hang."""
+STOPPED = 3600
+"""Seconds that a run may be stopped (SIGSTOP) in the middle of an input. Hangs are found by `HANG`."""
 MEMORY = 1 << 30
 """Bytes that the process may take."""
 MOST_FINDINGS = 50
@@ -29,14 +31,15 @@ EVERY = 10.0
 
 @dataclass
 class Run:
-    """One run and what it found so far: the inputs are in `folder`, by their digest."""
+    """One run and what it found so far: the inputs are in `folder`, by their digest. Its time is CPU time, so that what
+    else the machine does takes nothing from it."""
 
     target: str
     folder: Path
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.process_time)
     inputs: int = 0
     findings: dict[str, str] = field(default_factory=dict)
-    _told: float = field(default_factory=time.monotonic)
+    _told: float = field(default_factory=time.process_time)
     _told_inputs: int = 0
 
     def one(self, data: bytes) -> None:
@@ -47,7 +50,7 @@ class Run:
                 checks.run(self.target, data)
         except Exception as fault:
             self._keep(data, fault)
-        now = time.monotonic()
+        now = time.process_time()
         if now - self._told >= EVERY:
             self.tell(now)
 
@@ -70,7 +73,7 @@ class Run:
         rate = (self.inputs - self._told_inputs) / max(now - self._told, 1e-9)
         self._told, self._told_inputs = now, self.inputs
         print(
-            f"fuzz: {self.target}: {now - self.started:.0f} s, {self.inputs} inputs, {rate:.0f}/s, "
+            f"fuzz: {self.target}: {now - self.started:.0f} s of CPU time, {self.inputs} inputs, {rate:.0f}/s, "
             f"{memory() / 1e6:.0f} MB, {len(self.findings)} findings{more}",
             flush=True,
         )
@@ -109,7 +112,7 @@ def random_run(run: Run, seconds: float, inputs: int, seed: int) -> None:
     first = len(pool)
     for data in pool:
         run.one(data)
-    while run.inputs < inputs and time.monotonic() - run.started < seconds and len(run.findings) < MOST_FINDINGS:
+    while run.inputs < inputs and time.process_time() - run.started < seconds and len(run.findings) < MOST_FINDINGS:
         data = pool[rng.randrange(len(pool))]
         if rng.random() < 0.1:
             other = pool[rng.randrange(len(pool))]
@@ -122,7 +125,7 @@ def random_run(run: Run, seconds: float, inputs: int, seed: int) -> None:
             elif rng.random() < 0.1:
                 pool[rng.randrange(first, len(pool))] = data
     _check_memory(run)
-    run.tell(time.monotonic())
+    run.tell(time.process_time())
 
 
 def guided_run(run: Run, seconds: float, inputs: int, seed: int, corpus: Path) -> None:
@@ -142,12 +145,12 @@ def guided_run(run: Run, seconds: float, inputs: int, seed: int, corpus: Path) -
 
     def one(data: bytes) -> None:
         run.one(data)
-        if time.monotonic() - run.started >= seconds or run.inputs >= inputs:
+        if time.process_time() - run.started >= seconds or run.inputs >= inputs:
             _check_memory(run)
-            run.tell(time.monotonic(), f", {len(list(corpus.iterdir()))} inputs in the corpus")
+            run.tell(time.process_time(), f", {len(list(corpus.iterdir()))} inputs in the corpus")
             _leave(1 if run.findings else 0)
 
-    words = [f"-seed={seed or 1}", "-max_len=65536", "-len_control=0", "-timeout=60", "-rss_limit_mb=0", "-verbosity=1"]
+    words = [f"-seed={seed or 1}", "-max_len=65536", "-len_control=0", f"-timeout={STOPPED}", "-rss_limit_mb=0", "-verbosity=1"]
     options: dict[str, Any] = {"custom_mutator": mutate}
     atheris.Setup([sys.argv[0], *words, str(corpus)], one, **options)
     atheris.Fuzz()
