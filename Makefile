@@ -92,7 +92,7 @@ $(PLAIN)/.installed: pyproject.toml setup.py
 
 # Coverage guides only where atheris can be had (it brings libFuzzer along); without it inputs are mutated blindly.
 $(PLAIN)/.fuzz: $(PLAIN)/.installed
-	@$(PLAIN)/bin/pip install --quiet --editable '.[fuzz]' || echo 'atheris cannot be installed here'
+	@PYGATEWAY_COMPILE=0 $(PLAIN)/bin/pip install --quiet --editable '.[fuzz]' || echo 'atheris cannot be installed here'
 	@touch $@
 
 # A stale build/ would end up in the wheel: setuptools packs whatever lies there.

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.fuzz import GUIDED
+
 TARGETS = ("http1", "http2", "tls")
 
 
@@ -30,7 +32,7 @@ def main() -> int:
     if engine == "atheris" and not options.input:
         import atheris
 
-        with atheris.instrument_imports(include=["pygateway.dataplane", "pygateway.routing", "pygateway.ir"]):
+        with atheris.instrument_imports(include=list(GUIDED)):
             from tests.fuzz import engine as engines
     else:
         from tests.fuzz import engine as engines
