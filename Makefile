@@ -70,8 +70,8 @@ attacks: ## what other clients notice while the gateway is attacked; about eight
 fuzz: $(PLAIN)/.fuzz ## fuzz what reads bytes of strangers, a minute each (FUZZ_ARGS="--minutes 60 http1")
 	$(PLAIN)/bin/python -m tests.fuzz $(FUZZ_ARGS)
 
-bench-smoke: ## a minute of it, to see that it runs; no bars
-	@$(PYTHON) -m benchmarks.run --quick --only pygateway,nginx
+bench-smoke: $(WHEEL) ## a minute of it, to see that it runs; no bars
+	@PYGATEWAY_WHEEL=$$(echo dist/pygateway-*.whl) $(PYTHON) -m benchmarks.run --quick --only pygateway,nginx
 
 format: $(PLAIN)/.installed ## let ruff rewrite what it can
 	$(PLAIN)/bin/ruff check --fix .

@@ -69,7 +69,7 @@ def pygateway_environment(cache: Path, *, compiled: bool) -> Path:
     form = "compiled" if compiled else "plain"
     folder = cache / f"pygateway-{form}-{source_digest(ROOT)}"
     if not (folder / "ready").exists():
-        say(f"building pygateway, {form} (a minute or two)")
+        say(f"preparing pygateway, {form} (to build it takes a minute or two)")
         _new_environment(folder, [str(_wheel(folder / "wheel", compiled=compiled))])
         (folder / "ready").touch()
         _forget_older(cache, f"pygateway-{form}-*")
@@ -98,7 +98,10 @@ def source_digest(root: Path) -> str:
 
 
 def _wheel(folder: Path, *, compiled: bool) -> Path:
-    """Builds from a copy, so that nothing of an earlier build, and nothing of this one, is in the work tree."""
+    """The compiled one that PYGATEWAY_WHEEL names (the caller answers for its sources), or else one that is built: from
+    a copy, so that nothing of an earlier build, and nothing of this one, is in the work tree."""
+    if compiled and (built := os.environ.get("PYGATEWAY_WHEEL")):
+        return ROOT / built
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         for name in _SOURCES:

@@ -63,6 +63,7 @@ def bring_up(*, build: bool) -> None:
     pool = ("kubectl", "get", "ipaddresspool", "lab", "--namespace", "metallb-system", "--output", "name")
     if subprocess.run([str(LAB), *pool], capture_output=True, check=False).returncode:
         lab("metallb")  # which cannot be said twice
+    lab("gateway-api")  # the stories begin without it, but inside the lab nothing can be fetched
     if build:
         lab("image", "build", str(CHECKOUT), f"docker.io/library/pygateway:{version()}")
 
