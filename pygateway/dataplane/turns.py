@@ -21,8 +21,8 @@ SHARED: Final = 256
 """Frames that all may have handled before the rest gets no more than the least."""
 MODEST: Final = 16
 """Frames of one connection that are not counted: two requests."""
-OPENED_AT_ONCE: Final = 4
-"""One while large answers wait for their turn: the first read of each further one comes whatever its turn is."""
+OPENED_AT_ONCE: Final = 1
+"""With each comes a first read, of something large maybe, which no turn can put off."""
 CLOSED_AT_ONCE: Final = 1
 BULKY: Final = 16_384
 """Bytes of a read from which on it counts as part of something large."""
@@ -119,7 +119,7 @@ class Turns:
         """A new turn."""
         self._armed = False
         self._left = SHARED
-        self._may_open = 1 if self._resting else OPENED_AT_ONCE
+        self._may_open = OPENED_AT_ONCE
         opening = self._opening
         while opening and self._may_open > 0:
             turn = opening.popleft()

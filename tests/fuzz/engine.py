@@ -153,7 +153,8 @@ def guided_run(run: Run, seconds: float, inputs: int, seed: int, corpus: Path) -
             run.tell(time.process_time(), f", {len(list(corpus.iterdir()))} inputs in the corpus")
             _leave(1 if run.findings else 0)
 
-    words = [f"-seed={seed or 1}", "-max_len=65536", "-len_control=0", f"-timeout={STOPPED}", "-rss_limit_mb=0", "-verbosity=1"]
+    words = [f"-seed={seed or 1}", "-max_len=65536", "-len_control=0", "-rss_limit_mb=0", "-verbosity=1"]
+    words.append(f"-timeout={STOPPED}")
     options: dict[str, Any] = {"custom_mutator": mutate}
     atheris.Setup([sys.argv[0], *words, str(corpus)], one, **options)
     atheris.Fuzz()
