@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import ssl
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 from pygateway import ir
 from pygateway.dataplane.tls.secured import is_named
 from tests.certificates import authority
-from tests.dataplane.harness import Backend, Wire, error, story
+from tests.dataplane.harness import WAIT, Backend, Wire, error, story
 from tests.dataplane.test_streams import MEGABYTE, UPGRADE, pumped
 from tests.dataplane.tlsbackends import ASKED, GOOD, TRUSTED, Secured, TlsBackend, refusing, server
 
@@ -236,6 +237,30 @@ async def test_a_client_that_does_not_read_stops_the_backend_and_then_goes_on() 
         rest = asyncio.create_task(backend.send(body=b"x" * (64 * MEGABYTE - sent)))
         assert len(await client.exactly(64 * MEGABYTE)) == 64 * MEGABYTE
         await rest
+
+
+@story
+async def test_of_a_long_answer_little_is_kept_however_fast_it_comes() -> None:
+    async with Secured() as gateway:
+        client, backend = await gateway.get()
+        await backend.send("HTTP/1.1 200 OK", f"Content-Length: {64 * MEGABYTE}")
+        await client.read_head()
+
+        async def answer() -> None:
+            for _ in range(64 * 16):
+                await backend.send(body=b"x" * (MEGABYTE // 16))
+
+        tracemalloc.start()
+        try:
+            answering = asyncio.create_task(answer())
+            left, kept = 64 * MEGABYTE, 0
+            while left:
+                left -= len(await asyncio.wait_for(client.reader.read(MEGABYTE), WAIT))
+                kept = max(kept, tracemalloc.get_traced_memory()[0])
+            await answering
+        finally:
+            tracemalloc.stop()
+        assert kept < 8 * MEGABYTE
 
 
 @story

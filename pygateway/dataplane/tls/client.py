@@ -254,8 +254,12 @@ class TlsClient:
             self._transport.abort()
 
     def _more(self) -> None:
+        """What waits comes first: were more read meanwhile, it could only grow."""
         if self._state == OPEN and not self._paused:
             self._work()
+            transport = self._transport
+            if transport is not None and not self._paused and not self._ended and not transport.is_closing():
+                transport.resume_reading()
 
     def _flush(self) -> None:
         if self._outgoing.pending and self._transport is not None:
@@ -323,8 +327,6 @@ class TlsClient:
     def resume_reading(self) -> None:
         self._paused = False
         if self._transport is not None:
-            if not self._ended:
-                self._transport.resume_reading()
             # Not from here: whoever resumes is in the middle of something.
             self._ctx.loop.call_soon(self._more)
 

@@ -389,8 +389,12 @@ class TlsConnection(Accepted):
         self.abort()
 
     def _more(self) -> None:
+        """What waits comes first: were more read meanwhile, it could only grow."""
         if self.state == OPEN and not self._paused:
             self._work()
+            transport = self._transport
+            if transport is not None and not self._paused and not self._ended and not transport.is_closing():
+                transport.resume_reading()
 
     def _flush(self) -> None:
         outgoing = self._outgoing
@@ -455,8 +459,6 @@ class TlsConnection(Accepted):
     def resume_reading(self) -> None:
         self._paused = False
         if self._transport is not None:
-            if not self._ended:
-                self._transport.resume_reading()
             # Not from here: whoever resumes is in the middle of something.
             self.ctx.loop.call_soon(self._more)
 
