@@ -232,7 +232,6 @@ def other_apisix() -> Iterator[Broken]:
     upstreams: dict[str, Object] = {
         "scheme": {"scheme": "udp"},
         "balancer": {"loadbalancer": {"type": "coin-toss"}},
-        "health": {"healthCheck": {"active": {"type": "carrier-pigeon"}}},
         "host": {"passHost": "somebody"},
         "subsets": {"subsets": [{"name": "a", "labels": {"a": "b"}}]},
         "external": {"externalNodes": [{"name": "nobody.example", "type": "Service"}]},
@@ -240,6 +239,8 @@ def other_apisix() -> Iterator[Broken]:
     }
     for name, spec in upstreams.items():
         yield Broken(manifest(v2, "ApisixUpstream", name, spec), *unsupported)
+    pigeons = {"healthCheck": {"active": {"type": "carrier-pigeon"}}}
+    yield Broken(manifest(v2, "ApisixUpstream", "health", pigeons), "", "Accepted", "False", "InvalidSpec")
     mutual = {"scheme": "https", "tlsSecret": {"name": "nobody", "namespace": NAMESPACE}}
     unresolved = ("", "ResolvedRefs", "False", "InvalidCertificateRef")
     yield Broken(manifest(v2, "ApisixUpstream", "certificate", mutual), *unresolved)
