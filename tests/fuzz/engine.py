@@ -14,10 +14,11 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
-from tests.fuzz import GUIDED, checks
+from pygateway.observe.logs import program_form
+from tests.fuzz import checks
 
 HANG = 10
 """Seconds of CPU time after which an input counts as a hang."""
@@ -133,9 +134,8 @@ def guided_run(run: Run, seconds: float, inputs: int, seed: int, corpus: Path) -
     return: libFuzzer ends the process, with status 1 when there are findings."""
     import atheris
 
-    compiled = [name for name, module in sys.modules.items() if name.startswith(GUIDED) and _is_compiled(module)]
-    if compiled:
-        sys.exit(f"fuzz: {compiled[0]} is compiled, and coverage cannot guide through it: --engine random fuzzes it")
+    if program_form() == "compiled":
+        sys.exit("fuzz: this is the compiled form, through which coverage cannot guide: --engine random fuzzes it")
     corpus.mkdir(parents=True, exist_ok=True)
     for data in checks.corpus(run.target):
         (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
@@ -158,10 +158,6 @@ def guided_run(run: Run, seconds: float, inputs: int, seed: int, corpus: Path) -
     options: dict[str, Any] = {"custom_mutator": mutate}
     atheris.Setup([sys.argv[0], *words, str(corpus)], one, **options)
     atheris.Fuzz()
-
-
-def _is_compiled(module: ModuleType) -> bool:
-    return not (getattr(module, "__file__", None) or ".py").endswith(".py")
 
 
 def _check_memory(run: Run) -> None:
